@@ -1,0 +1,177 @@
+"""The whole stand: model, Supervisor, both apps and Home Assistant, started together and stopped together."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from demo.home_assistant import HomeAssistant, User, choose_agent, furnish, set_up_integration
+from demo.model import NAME, ScriptedModel
+from demo.supervisor.api import Supervisor
+from demo.supervisor.app import App
+from demo.supervisor.declaration import Declaration
+
+ROOT = Path(__file__).parent.parent
+USER, PASSWORD = "demo", "demo-home"
+CORE_VERSION = "2026.11.0"
+# The first 8 digits that the Supervisor makes of a repository's address; another in every home, so anything does here.
+REPOSITORY = "d3m0c0de"
+
+
+class Stand:
+    """Everything of one demo, below one directory."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        """`directory` keeps all state; `port` is Home Assistant's."""
+        self.directory = directory
+        network = _free_network()
+        self.model = ScriptedModel()
+        self.home = HomeAssistant(directory / "homeassistant", port)
+        self._core_token = secrets.token_hex(28)
+        self.supervisor = Supervisor(
+            address=f"127.{network}.32.2",
+            core_token=self._core_token,
+            core_version=CORE_VERSION,
+            core_port=port,
+            core_socket=self.home.core_socket,
+        )
+        gateway, tracking = f"127.{network}.33.2", f"127.{network}.33.3"
+        # Among loopback addresses a call always comes from 127.0.0.1: that is the sibling's address here.
+        self.gateway = self._app(
+            "mlflow-gateway", gateway, ["--tracking", "127.0.0.1", "--run", str(directory / "run")]
+        )
+        self.tracking = self._app(
+            "mlflow-tracking", tracking, ["--gateway", f"http://{gateway}:5001"]
+        )
+        self.agent = ""
+        self.ready_s = 0.0
+
+    def _app(self, folder: str, address: str, arguments: list[str]) -> App:
+        app = App(
+            Declaration.load(ROOT / folder),
+            repository=REPOSITORY,
+            address=address,
+            directory=self.directory / "apps" / folder,
+            supervisor=lambda: self.supervisor.host,
+            arguments=["--ingress-from", self.supervisor.address, *arguments],
+        )
+        self.supervisor.offer(app)
+        return app
+
+    async def start(self) -> User:
+        """Start all of it; returns the logged-in user of the home."""
+        begun = time.monotonic()
+        model = await self.model.start()
+        await self.supervisor.start()
+        self.home.configure()
+        self.gateway.save_options(_options(self.gateway.options, model))
+        await asyncio.gather(
+            self.home.start(self.supervisor.host, self._core_token),
+            *(self.supervisor.install(app.slug) for app in (self.gateway, self.tracking)),
+        )
+        user = await self.home.login(USER, PASSWORD)
+        for app in (self.gateway, self.tracking):
+            if not await app.healthy():
+                raise RuntimeError(f"{app.slug} did not start: see {app.log_file}")
+        await set_up_integration(user)
+        await furnish(user)
+        self.agent = await choose_agent(user)
+        self.ready_s = time.monotonic() - begun
+        self._describe(user)
+        return user
+
+    async def stop(self) -> None:
+        """Stop all of it, Home Assistant first, as the Supervisor does."""
+        await self.home.stop()
+        await self.supervisor.stop()
+        await self.model.stop()
+
+    def _describe(self, user: User) -> None:
+        """Leave a note of what runs where for tests (it holds a login, so for the owner's eyes only)."""
+        note: dict[str, Any] = {
+            "base": self.home.base,
+            "user": USER,
+            "password": PASSWORD,
+            "tokens": user.tokens,
+            "agent": self.agent,
+            "ready_s": round(self.ready_s, 1),
+            "home_directory": str(self.home.directory),
+            "model": self.model_address,
+            "supervisor": self.supervisor.host,
+            "apps": {
+                app.declaration.folder.name: {
+                    "slug": app.slug,
+                    "address": app.address,
+                    "log": str(app.log_file),
+                    "data": str(app.directory / "data"),
+                    "ingress": app.ingress_token,
+                }
+                for app in (self.gateway, self.tracking)
+            },
+        }
+        path = self.directory / "demo.json"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(note, file, indent=2)
+
+    @property
+    def model_address(self) -> str:
+        """Base address of the scripted model (for `api_base`)."""
+        return self.model.address
+
+
+def _options(options: dict[str, Any], model: str) -> dict[str, Any]:
+    """Give the Gateway a model: a real one when the machine offers one, else the scripted one.
+
+    What the user has configured in an earlier run stays; only the scripted model's port is new each time.
+    """
+    providers = [p for p in options.get("providers", []) if p["name"] != "demo"]
+    endpoints = options.get("endpoints", [])
+    scripted = next((p for p in options.get("providers", []) if p["name"] == "demo"), None)
+    if scripted or not providers:
+        kept = scripted or {"api_key": "demo-key-" + secrets.token_hex(8)}
+        providers.insert(0, {**kept, "name": "demo", "type": "openai", "api_base": model})
+    if endpoints:
+        return {**options, "providers": providers, "endpoints": endpoints}
+    endpoints = [
+        {"name": "home", "provider": "demo", "model": NAME, "type": "chat"},
+        {"name": "text", "provider": "demo", "model": NAME, "type": "completions"},
+        {"name": "vectors", "provider": "demo", "model": NAME, "type": "embeddings"},
+    ]
+    if key := os.environ.get("OPENAI_API_KEY"):
+        providers.append({"name": "openai", "type": "openai", "api_key": key})
+        model_name = os.environ.get("OPENAI_MODEL", "gpt-4.1-mini")
+        endpoints.insert(
+            0, {"name": "openai", "provider": "openai", "model": model_name, "type": "chat"}
+        )
+    if url := os.environ.get("OLLAMA_URL"):
+        providers.append({"name": "ollama", "type": "ollama", "api_base": url})
+        model_name = os.environ.get("OLLAMA_MODEL", "qwen3:8b")
+        endpoints.insert(
+            0, {"name": "ollama", "provider": "ollama", "model": model_name, "type": "chat"}
+        )
+    return {**options, "providers": providers, "endpoints": endpoints}
+
+
+def _free_network() -> int:
+    """A second octet below which no other demo has its addresses: those are 127.N.32.2, .33.2 and .33.3."""
+    for network in range(30, 250):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((f"127.{network}.33.2", 8099))
+            except OSError:
+                continue
+            return network
+    raise RuntimeError("no free loopback network for the demo")
+
+
+def free_port() -> int:
+    """Ask the system for a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,380 @@
+"""The Supervisor's REST API, as far as Home Assistant Core 2026.11, its frontend and bashio use it.
+
+Replies are `{"result": "ok", "data": ...}` or `{"result": "error", "message": ...}`. Who calls is told by the bearer
+token: Core's, or an app's, which may only see itself.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from demo.supervisor import describe, system
+from demo.supervisor.app import App
+from demo.supervisor.declaration import InvalidOptionError, validated
+from demo.supervisor.ingress import Ingress
+
+_MAX_BODY = 16 * 1024 * 1024
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Supervisor:
+    """The stand-in, as a web application on one address."""
+
+    def __init__(
+        self, *, address: str, core_token: str, core_version: str, core_port: int, core_socket: Path
+    ) -> None:
+        """`address` is the Supervisor's own, apps see calls come from it; `core_socket` is Core's socket for it."""
+        self.address = address
+        self.port = 0
+        self.apps: dict[str, App] = {}
+        self.installed: set[str] = set()
+        self.discovered: dict[str, dict[str, Any]] = {}
+        self.ingress = Ingress(self._app_by_ingress_token, address)
+        self._core_token = core_token
+        self._core_socket = core_socket
+        self._answers = system.answers(core_version, core_port)
+        self._runner: web.AppRunner | None = None
+        self._pushes: set[asyncio.Task[None]] = set()
+
+    @property
+    def host(self) -> str:
+        """Address and port, as Core's SUPERVISOR variable wants them."""
+        return f"{self.address}:{self.port}"
+
+    def offer(self, app: App) -> None:
+        """Put an app into the store."""
+        self.apps[app.slug] = app
+
+    async def start(self) -> None:
+        """Serve on a free port."""
+        application = web.Application(client_max_size=_MAX_BODY, middlewares=[_envelope])
+        router = application.router
+        router.add_route(
+            "*",
+            "/ingress/{token:(?!session$|validate_session$|panels$)[^/]+}/{path:.*}",
+            self.ingress.handle,
+        )
+        router.add_post("/ingress/session", self._create_session)
+        router.add_post("/ingress/validate_session", self._validate_session)
+        router.add_get("/ingress/panels", self._panels)
+        router.add_get("/addons", self._installed)
+        router.add_get("/store", self._store)
+        router.add_get("/store/addons", self._store)
+        router.add_post("/store/addons/{slug}/install", self._install)
+        router.add_get("/store/addons/{slug}", self._store_entry)
+        for prefix in ("", "/store"):
+            router.add_get(
+                prefix + "/addons/{slug}/{file:icon|logo|documentation|changelog}", self._file
+            )
+        router.add_get("/addons/{slug}/info", self._info)
+        router.add_get("/addons/{slug}/stats", self._stats)
+        router.add_get("/addons/{slug}/logs{rest:.*}", self._log)
+        router.add_get("/addons/self/options/config", self._own_options)
+        router.add_post("/addons/{slug}/options", self._save)
+        router.add_post("/addons/{slug}/options/validate", self._validate)
+        router.add_post("/addons/{slug}/{command:start|stop|restart|uninstall}", self._command)
+        router.add_get("/discovery", self._discovery)
+        router.add_post("/discovery", self._discover)
+        router.add_get("/discovery/{uuid}", self._discovery_one)
+        router.add_get("/services/{name}", self._service)
+        router.add_route("*", "/{path:.*}", self._other)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.address, 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop the apps, then serving."""
+        await asyncio.gather(*(app.stop() for app in self.apps.values()))
+        await self.ingress.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def install(self, slug: str) -> None:
+        """Install an app and start it, as a user does from the store; its panel is shown, as its info page's switch does."""
+        self.installed.add(slug)
+        app = self.apps[slug]
+        app.ingress_panel = True
+        await app.start()
+
+    # ---- who calls, and which app is meant
+
+    def _app_by_ingress_token(self, token: str) -> App | None:
+        return next((app for app in self._here() if app.ingress_token == token), None)
+
+    def _here(self) -> list[App]:
+        return [app for slug, app in self.apps.items() if slug in self.installed]
+
+    def _caller(self, request: web.Request) -> App | None:
+        """The app that calls; None for Core. Anybody else is refused."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token == self._core_token:
+            return None
+        for app in self._here():
+            if app.token == token:
+                return app
+        raise web.HTTPUnauthorized
+
+    def _core_only(self, request: web.Request) -> None:
+        if self._caller(request) is not None:
+            raise web.HTTPForbidden
+
+    def _app(self, request: web.Request) -> App:
+        slug = request.match_info["slug"]
+        caller = self._caller(request)
+        if caller is not None and slug in ("self", caller.slug):
+            return caller
+        if caller is not None:
+            raise web.HTTPForbidden
+        if slug not in self.installed:
+            raise _RefusedError(f"App {slug} does not exist", 404)
+        return self.apps[slug]
+
+    # ---- ingress
+
+    async def _create_session(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        body = await _json(request)
+        return _ok({"session": self.ingress.create_session(body.get("user_id"))})
+
+    async def _validate_session(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        if not self.ingress.valid((await _json(request)).get("session")):
+            raise _RefusedError("No such ingress session", 401)
+        return _ok()
+
+    async def _panels(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        panels = {}
+        for app in self._here():
+            content = app.declaration.content
+            if content.get("ingress"):
+                panels[app.slug] = {
+                    "title": content.get("panel_title", content["name"]),
+                    "icon": content.get("panel_icon", "mdi:puzzle"),
+                    "admin": content.get("panel_admin", True),
+                    "enable": app.ingress_panel,
+                }
+        return _ok({"panels": panels})
+
+    # ---- store and apps
+
+    async def _store(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        entries = [
+            describe.store_entry(app, installed=slug in self.installed)
+            for slug, app in self.apps.items()
+        ]
+        repository = {
+            "slug": entries[0]["repository"] if entries else "local",
+            **describe.REPOSITORY,
+        }
+        return _ok({"addons": entries, "repositories": [repository]})
+
+    async def _store_entry(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        app = self.apps.get(request.match_info["slug"])
+        if app is None:
+            raise _RefusedError("App does not exist in the store", 404)
+        details = describe.complete(app) | describe.store_entry(
+            app, installed=app.slug in self.installed
+        )
+        return _ok(details)
+
+    async def _install(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        self.installed.add(request.match_info["slug"])
+        return _ok()
+
+    async def _installed(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        return _ok({"addons": [describe.installed_entry(app) for app in self._here()]})
+
+    async def _info(self, request: web.Request) -> web.Response:
+        return _ok(describe.complete(self._app(request)))
+
+    async def _stats(self, request: web.Request) -> web.Response:
+        self._app(request)
+        return _ok(system.STATS)
+
+    async def _log(self, request: web.Request) -> web.Response:
+        app = self._app(request)
+        return web.Response(
+            text=app.log_file.read_text(errors="replace") if app.log_file.exists() else ""
+        )
+
+    async def _file(self, request: web.Request) -> web.Response:
+        app = self.apps.get(request.match_info["slug"])
+        if app is None:
+            raise web.HTTPNotFound
+        file = request.match_info["file"]
+        if file in ("icon", "logo"):
+            picture = app.declaration.folder / f"{file}.png"
+            if not picture.exists():
+                raise web.HTTPNotFound
+            return web.Response(body=picture.read_bytes(), content_type="image/png")
+        return web.Response(
+            text=app.declaration.text(
+                {"documentation": "DOCS.md", "changelog": "CHANGELOG.md"}[file]
+            )
+        )
+
+    async def _command(self, request: web.Request) -> web.Response:
+        app = self._app(request)
+        command = request.match_info["command"]
+        if command == "uninstall":
+            await app.stop()
+            self.installed.discard(app.slug)
+            for found in [
+                key for key, message in self.discovered.items() if message["addon"] == app.slug
+            ]:
+                await self._push("DELETE", found, self.discovered.pop(found))
+            return _ok()
+        try:
+            await getattr(app, command)()
+        except InvalidOptionError as fault:
+            raise _RefusedError(f"App {app.slug} has invalid options: {fault}", 400) from fault
+        if app.state == "error":
+            raise _RefusedError(f"App {app.slug} did not start; its log says why", 400)
+        return _ok()
+
+    # ---- options
+
+    async def _own_options(self, request: web.Request) -> web.Response:
+        app = self._caller(request)
+        if app is None:
+            raise web.HTTPForbidden
+        return _ok(validated(app.options, app.declaration.schema))
+
+    async def _save(self, request: web.Request) -> web.Response:
+        app, body = self._app(request), await _json(request)
+        if "options" in body:
+            try:
+                app.save_options(body["options"])
+            except InvalidOptionError as fault:
+                raise _RefusedError(str(fault), 400) from fault
+        app.boot = body.get("boot", app.boot)
+        app.watchdog = body.get("watchdog", app.watchdog)
+        if "ingress_panel" in body:
+            app.ingress_panel = body["ingress_panel"]
+            await self._push("POST" if app.ingress_panel else "DELETE", app.slug, {}, kind="panel")
+        return _ok()
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        app, body = self._app(request), await _json(request)
+        try:
+            validated(
+                {**app.declaration.content.get("options", {}), **body}, app.declaration.schema
+            )
+        except InvalidOptionError as fault:
+            return _ok({"valid": False, "message": str(fault), "pwned": None})
+        return _ok({"valid": True, "message": "", "pwned": None})
+
+    # ---- discovery and services
+
+    async def _discovery(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        services: dict[str, list[str]] = {}
+        for app in self._here():
+            for service in app.declaration.content.get("discovery", []):
+                services.setdefault(service, []).append(app.slug)
+        return _ok({"discovery": list(self.discovered.values()), "services": services})
+
+    async def _discovery_one(self, request: web.Request) -> web.Response:
+        self._core_only(request)
+        message = self.discovered.get(uuid.UUID(request.match_info["uuid"]).hex)
+        if message is None:
+            raise _RefusedError("Discovery message not found", 404)
+        return _ok(message)
+
+    async def _discover(self, request: web.Request) -> web.Response:
+        app, body = self._caller(request), await _json(request)
+        if app is None or body.get("service") not in app.declaration.content.get("discovery", []):
+            raise web.HTTPForbidden
+        message = {"addon": app.slug, "service": body["service"], "config": body.get("config", {})}
+        for known, old in self.discovered.items():
+            if (old["addon"], old["service"]) == (app.slug, body["service"]):
+                if old["config"] == message["config"]:
+                    return _ok({"uuid": known})
+                self.discovered[known] = {**message, "uuid": known}
+                self._push_later("POST", known)
+                return _ok({"uuid": known})
+        new = uuid.uuid4().hex
+        self.discovered[new] = {**message, "uuid": new}
+        self._push_later("POST", new)
+        return _ok({"uuid": new})
+
+    def _push_later(self, method: str, key: str) -> None:
+        task = asyncio.create_task(self._push(method, key, self.discovered[key]))
+        self._pushes.add(task)
+        task.add_done_callback(self._pushes.discard)
+
+    async def _push(
+        self, method: str, key: str, body: dict[str, Any], kind: str = "discovery"
+    ) -> None:
+        """Tell Core over its socket for the Supervisor; when Core is not up yet it will ask by itself."""
+        if not self._core_socket.exists():
+            return
+        connector = aiohttp.UnixConnector(str(self._core_socket))
+        try:
+            async with aiohttp.ClientSession(connector=connector) as session:
+                url = f"http://core/api/hassio_push/{kind}/{key}"
+                async with session.request(method, url, json=body):
+                    pass
+        except aiohttp.ClientError, OSError:
+            return
+
+    async def _service(self, request: web.Request) -> web.Response:
+        self._caller(request)
+        raise _RefusedError("Service not enabled", 400)
+
+    # ---- everything else that Core asks for
+
+    async def _other(self, request: web.Request) -> web.Response:
+        self._caller(request)
+        path = request.path.rstrip("/")
+        if request.method == "GET" and path in self._answers:
+            return _ok(self._answers[path])
+        if path == "/supervisor/update":
+            # an "ok" here would mean: wait for the update
+            raise _RefusedError("No supervisor update available", 400)
+        if "/logs" in path:
+            return web.Response(text="The stand-in Supervisor keeps no such log.\n")
+        if request.method == "POST":
+            return _ok()
+        raise _RefusedError(f"The stand-in Supervisor does not know {path}", 404)
+
+
+class _RefusedError(Exception):
+    """An answer of the form `{"result": "error"}`."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@web.middleware
+async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _RefusedError as refused:
+        return web.json_response(
+            {"result": "error", "message": str(refused)}, status=refused.status
+        )
+
+
+def _ok(data: dict[str, Any] | None = None) -> web.Response:
+    return web.json_response({"result": "ok", "data": data if data is not None else {}})
+
+
+async def _json(request: web.Request) -> dict[str, Any]:
+    text = await request.text()
+    content = json.loads(text) if text else {}
+    return content if isinstance(content, dict) else {}
