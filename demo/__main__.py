@@ -10,9 +10,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from demo.home_assistant import User
 from demo.smoke import smoke
 from demo.stand import PASSWORD, USER, Stand, free_port
+from demo.user import User
 
 
 def _arguments() -> argparse.Namespace:

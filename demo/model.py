@@ -1,8 +1,9 @@
 """A scripted language model behind OpenAI's API: the stand-in for a paid one, and it says so.
 
-It knows a few sentences of a home ("turn on the kitchen lights", questions about states), calls the tools it is offered,
-fills in JSON schemas, and otherwise repeats what it was told. Same input, same output. It remembers a digest of each key
-it was called with, so that a test can see which key an app used; the key itself is kept nowhere.
+It knows a few sentences of a home ("turn on the kitchen lights", questions about states), calls the
+tools it is offered, fills in JSON schemas, and otherwise repeats what it was told. Same input, same
+output. It remembers a digest of each key it was called with, so that a test can see which key an app
+used; the key itself is kept nowhere.
 """
 
 import asyncio
@@ -201,7 +202,7 @@ def _command(said: str, system: str, tools: dict[str, Any]) -> Message | None:
     tool = _tool(tools, "HassTurn" + found["way"].title())
     if tool is None:
         return {
-            "content": "I would, but I was given no tool that switches things. Give this agent control of Home Assistant."
+            "content": "I was given no tool that switches things. Give this agent control of Home Assistant."
         }
     thing = found["thing"].strip()
     named = re.search(rf"\b{re.escape(thing)}\b", system, re.IGNORECASE)

@@ -8,9 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from demo.home_assistant import User, until
 from demo.stand import Stand
 from demo.supervisor.app import App
+from demo.user import User
+from demo.waiting import until
 
 SENTENCE = "turn on the kitchen lights"
 LIGHT = "light.kitchen_lights"

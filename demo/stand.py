@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from demo.home_assistant import HomeAssistant, User, choose_agent, furnish, set_up_integration
+from demo.furnish import choose_agent, furnish, set_up_integration
+from demo.home_assistant import HomeAssistant
 from demo.model import NAME, ScriptedModel
 from demo.supervisor.api import Supervisor
 from demo.supervisor.app import App
 from demo.supervisor.declaration import Declaration
+from demo.user import User
 
 ROOT = Path(__file__).parent.parent
 USER, PASSWORD = "demo", "demo-home"

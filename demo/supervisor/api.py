@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from demo.supervisor import describe, system
 from demo.supervisor.app import App
 from demo.supervisor.declaration import InvalidOptionError, validated
+from demo.supervisor.discovery import Discovery
 from demo.supervisor.ingress import Ingress
 
 _MAX_BODY = 16 * 1024 * 1024
@@ -34,13 +34,11 @@ class Supervisor:
         self.port = 0
         self.apps: dict[str, App] = {}
         self.installed: set[str] = set()
-        self.discovered: dict[str, dict[str, Any]] = {}
+        self.discovery = Discovery(core_socket)
         self.ingress = Ingress(self._app_by_ingress_token, address)
         self._core_token = core_token
-        self._core_socket = core_socket
         self._answers = system.answers(core_version, core_port)
         self._runner: web.AppRunner | None = None
-        self._pushes: set[asyncio.Task[None]] = set()
 
     @property
     def host(self) -> str:
@@ -98,7 +96,7 @@ class Supervisor:
             await self._runner.cleanup()
 
     async def install(self, slug: str) -> None:
-        """Install an app and start it, as a user does from the store; its panel is shown, as its info page's switch does."""
+        """Install an app, start it and show its panel, as a user does from the store."""
         self.installed.add(slug)
         app = self.apps[slug]
         app.ingress_panel = True
@@ -232,10 +230,7 @@ class Supervisor:
         if command == "uninstall":
             await app.stop()
             self.installed.discard(app.slug)
-            for found in [
-                key for key, message in self.discovered.items() if message["addon"] == app.slug
-            ]:
-                await self._push("DELETE", found, self.discovered.pop(found))
+            await self.discovery.forget(app.slug)
             return _ok()
         try:
             await getattr(app, command)()
@@ -264,7 +259,8 @@ class Supervisor:
         app.watchdog = body.get("watchdog", app.watchdog)
         if "ingress_panel" in body:
             app.ingress_panel = body["ingress_panel"]
-            await self._push("POST" if app.ingress_panel else "DELETE", app.slug, {}, kind="panel")
+            method = "POST" if app.ingress_panel else "DELETE"
+            await self.discovery.push(method, "panel", app.slug, {})
         return _ok()
 
     async def _validate(self, request: web.Request) -> web.Response:
@@ -285,11 +281,12 @@ class Supervisor:
         for app in self._here():
             for service in app.declaration.content.get("discovery", []):
                 services.setdefault(service, []).append(app.slug)
-        return _ok({"discovery": list(self.discovered.values()), "services": services})
+        return _ok({"discovery": list(self.discovery.messages.values()), "services": services})
 
     async def _discovery_one(self, request: web.Request) -> web.Response:
         self._core_only(request)
-        message = self.discovered.get(uuid.UUID(request.match_info["uuid"]).hex)
+        key = uuid.UUID(request.match_info["uuid"]).hex
+        message = self.discovery.messages.get(key)
         if message is None:
             raise _RefusedError("Discovery message not found", 404)
         return _ok(message)
@@ -298,38 +295,8 @@ class Supervisor:
         app, body = self._caller(request), await _json(request)
         if app is None or body.get("service") not in app.declaration.content.get("discovery", []):
             raise web.HTTPForbidden
-        message = {"addon": app.slug, "service": body["service"], "config": body.get("config", {})}
-        for known, old in self.discovered.items():
-            if (old["addon"], old["service"]) == (app.slug, body["service"]):
-                if old["config"] == message["config"]:
-                    return _ok({"uuid": known})
-                self.discovered[known] = {**message, "uuid": known}
-                self._push_later("POST", known)
-                return _ok({"uuid": known})
-        new = uuid.uuid4().hex
-        self.discovered[new] = {**message, "uuid": new}
-        self._push_later("POST", new)
-        return _ok({"uuid": new})
-
-    def _push_later(self, method: str, key: str) -> None:
-        task = asyncio.create_task(self._push(method, key, self.discovered[key]))
-        self._pushes.add(task)
-        task.add_done_callback(self._pushes.discard)
-
-    async def _push(
-        self, method: str, key: str, body: dict[str, Any], kind: str = "discovery"
-    ) -> None:
-        """Tell Core over its socket for the Supervisor; when Core is not up yet it will ask by itself."""
-        if not self._core_socket.exists():
-            return
-        connector = aiohttp.UnixConnector(str(self._core_socket))
-        try:
-            async with aiohttp.ClientSession(connector=connector) as session:
-                url = f"http://core/api/hassio_push/{kind}/{key}"
-                async with session.request(method, url, json=body):
-                    pass
-        except aiohttp.ClientError, OSError:
-            return
+        key = self.discovery.send(app.slug, body["service"], body.get("config", {}))
+        return _ok({"uuid": key})
 
     async def _service(self, request: web.Request) -> web.Response:
         self._caller(request)

@@ -1,7 +1,8 @@
 """One installed app: its options, its process in place of a container, its log.
 
-Where the real Supervisor starts a container, this runs what the image's services run, in their order: `prepare`, `serve`,
-and, once the app is healthy, the image's own `discovery` script on the stand-in bashio.
+Where the real Supervisor starts a container, this runs what the image's services run, in their
+order: `prepare`, `serve`, and, once the app is healthy, the image's own `discovery` script on the
+stand-in bashio.
 """
 
 import asyncio

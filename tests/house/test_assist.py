@@ -4,7 +4,6 @@ import json
 import re
 
 from playwright.sync_api import expect
-
 from tests.house.mlflow_page import experiment_id, fetch, go, open_mlflow, traces
 from tests.house.stage import Watched, eventually
 

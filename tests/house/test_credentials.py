@@ -5,7 +5,6 @@ import json
 import urllib.request
 
 from playwright.sync_api import expect
-
 from tests.house.stage import Demo, Watched, eventually
 
 NEW_KEY = "demo-key-changed-in-the-form-5f1c"

@@ -3,7 +3,6 @@
 import re
 
 from playwright.sync_api import expect
-
 from tests.house.mlflow_page import experiment_id, fetch, go, open_mlflow
 from tests.house.stage import Demo, Watched
 
