@@ -101,16 +101,14 @@ class HomeAssistant:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
-    async def login(self, name: str, password: str) -> User:
-        """Wait until it answers, make the first user when there is none, and log in."""
-        user = User(self.base)
+    async def login(self, user: User, name: str, password: str) -> None:
+        """Wait until it answers, make the first user when there is none, log in, wait until it runs."""
         steps = await self._answers(user)
         if any(step["step"] == "user" and not step["done"] for step in steps):
             await user.onboard(name, password)
         else:
             await user.login(name, password)
         await self._running(user)
-        return user
 
     async def _answers(self, user: User) -> list[dict[str, Any]]:
         async def ask() -> list[dict[str, Any]] | None:

@@ -83,18 +83,13 @@ def faults(result: dict[str, Any]) -> list[str]:
 
 async def _trace(tracking: AppClient, conversation_id: str) -> dict[str, Any]:
     """Wait for the conversation's trace: recording it must not delay the answer, so it comes a little later."""
-    experiment = await tracking.request(
-        "GET", "ajax-api/2.0/mlflow/experiments/get-by-name", experiment_name=EXPERIMENT
-    )
-    place = {
-        "type": "MLFLOW_EXPERIMENT",
-        "mlflow_experiment": {"experiment_id": experiment["experiment"]["experiment_id"]},
-    }
 
     async def find() -> dict[str, Any] | None:
-        found = await tracking.request(
-            "POST", "ajax-api/3.0/mlflow/traces/search", {"locations": [place], "max_results": 20}
-        )
+        place = await _place(tracking)
+        if place is None:
+            return None
+        search = {"locations": [place], "max_results": 20}
+        found = await tracking.request("POST", "ajax-api/3.0/mlflow/traces/search", search)
         for trace in found.get("traces", []):
             session = trace.get("trace_metadata", {}).get("mlflow.trace.session")
             if session == conversation_id and "mlflow.linkedPrompts" in trace.get("tags", {}):
@@ -114,6 +109,16 @@ async def _trace(tracking: AppClient, conversation_id: str) -> dict[str, Any]:
         "trace_spans": [_kind(span) + ":" + span["name"] for span in spans["trace"]["spans"]],
         "prompt": {key: linked[0][key] for key in ("name", "version")} if linked else None,
     }
+
+
+async def _place(tracking: AppClient) -> dict[str, Any] | None:
+    """Where the home's traces are: the experiment that the integration makes when it is set up."""
+    search = {"filter": f"name = '{EXPERIMENT}'", "max_results": 1}
+    found = await tracking.request("POST", "ajax-api/2.0/mlflow/experiments/search", search)
+    for experiment in found.get("experiments", []):
+        identifier = experiment["experiment_id"]
+        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": identifier}}
+    return None
 
 
 def _kind(span: dict[str, Any]) -> str:

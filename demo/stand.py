@@ -67,6 +67,7 @@ class Stand:
     async def start(self) -> User:
         """Start all of it; returns the logged-in user of the home."""
         begun = time.monotonic()
+        self._note.unlink(missing_ok=True)
         model = await self.model.start()
         await self.supervisor.start()
         self.home.configure()
@@ -75,16 +76,25 @@ class Stand:
             self.home.start(self.supervisor.host, self._core_token),
             *(self.supervisor.install(app.slug) for app in (self.gateway, self.tracking)),
         )
-        user = await self.home.login(USER, PASSWORD)
+        user = User(self.home.base)
+        try:
+            await self._move_in(user)
+        except BaseException:
+            await user.close()
+            raise
+        self.ready_s = time.monotonic() - begun
+        self._describe(user)
+        return user
+
+    async def _move_in(self, user: User) -> None:
+        """What the user of a new home does; nothing of it happens twice."""
+        await self.home.login(user, USER, PASSWORD)
         for app in (self.gateway, self.tracking):
             if not await app.healthy():
                 raise RuntimeError(f"{app.slug} did not start: see {app.log_file}")
         await set_up_integration(user)
         await furnish(user)
         self.agent = await choose_agent(user)
-        self.ready_s = time.monotonic() - begun
-        self._describe(user)
-        return user
 
     async def stop(self) -> None:
         """Stop all of it, Home Assistant first, as the Supervisor does."""
@@ -115,10 +125,13 @@ class Stand:
                 for app in (self.gateway, self.tracking)
             },
         }
-        path = self.directory / "demo.json"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(note, file, indent=2)
+
+    @property
+    def _note(self) -> Path:
+        return self.directory / "demo.json"
 
     @property
     def model_address(self) -> str:

@@ -1,0 +1,131 @@
+"""MLflow for Home Assistant: agents whose prompts have versions and whose every call is traced."""
+
+from types import MappingProxyType
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_LLM_HASS_API, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers.llm import LLM_API_ASSIST
+
+from .connect import create_transport
+from .const import (
+    CONF_DEFAULT_AGENT_MADE,
+    CONF_ENDPOINT,
+    CONF_GATEWAY,
+    CONF_HISTORY_TURNS,
+    CONF_PROMPT_REFERENCE,
+    CONF_TRACKING,
+    DEFAULT_HISTORY_TURNS,
+    DEFAULT_PROMPT_REFERENCE,
+    PLATFORMS,
+    SUBENTRY_CONVERSATION,
+)
+from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
+from .gateway import GatewayClient
+from .prompts import PromptLibrary
+from .spool import TraceSpool
+from .tracking import TrackingClient
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
+    """Set up the home: the Gateway must answer, MLflow may come later."""
+    gateway = GatewayCoordinator(
+        hass, entry, GatewayClient(create_transport(hass, CONF_GATEWAY, entry.data[CONF_GATEWAY]))
+    )
+    await gateway.async_config_entry_first_refresh()
+    _make_default_agent(hass, entry, gateway)
+
+    place = entry.data.get(CONF_TRACKING)
+    client = TrackingClient(create_transport(hass, CONF_TRACKING, place)) if place else None
+    prompts = PromptLibrary(hass, entry.entry_id)
+    await prompts.load()
+    traces = TraceSpool(hass, entry.entry_id, client)
+    await traces.load()
+    tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
+    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces)
+
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    if tracking is not None:
+        _watch_tracking(hass, entry, tracking, traces)
+
+    @callback
+    def endpoints_changed() -> None:
+        _make_default_agent(hass, entry, gateway)
+
+    entry.async_on_unload(gateway.async_add_listener(endpoints_changed))
+    settings = _settings_of(entry)
+
+    async def entry_changed(hass: HomeAssistant, entry: MlflowConfigEntry) -> None:
+        if _settings_of(entry) != settings:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    entry.async_on_unload(entry.add_update_listener(entry_changed))
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
+    """Unload the agents, and put the traces that are still in memory on disk."""
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        await entry.runtime_data.traces.flush()
+    return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> None:
+    """Remove what the entry keeps on disk."""
+    await PromptLibrary(hass, entry.entry_id).forget()
+    await TraceSpool(hass, entry.entry_id, None).forget()
+
+
+def _watch_tracking(
+    hass: HomeAssistant,
+    entry: MlflowConfigEntry,
+    tracking: TrackingCoordinator,
+    traces: TraceSpool,
+) -> None:
+    """Keep prompts and traces going in the background; set-up does not wait for MLflow."""
+    entry.async_on_unload(tracking.async_add_listener(lambda: None))
+    entry.async_create_background_task(hass, tracking.async_refresh(), "mlflow first look")
+    entry.async_create_background_task(hass, traces.run(), "mlflow trace spool")
+
+    async def flush(event: Event) -> None:
+        await traces.flush()
+
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, flush))
+
+
+def _settings_of(entry: MlflowConfigEntry) -> tuple[Any, ...]:
+    """Return what the entry was set up from; a note to ourselves in it is no reason to reload."""
+    data = {key: value for key, value in entry.data.items() if key != CONF_DEFAULT_AGENT_MADE}
+    agents = {
+        key: (subentry.title, dict(subentry.data)) for key, subentry in entry.subentries.items()
+    }
+    return data, dict(entry.options), agents
+
+
+@callback
+def _make_default_agent(
+    hass: HomeAssistant, entry: MlflowConfigEntry, gateway: GatewayCoordinator
+) -> None:
+    """Give a new home its first agent, as soon as there is an endpoint for it; once only."""
+    if entry.data.get(CONF_DEFAULT_AGENT_MADE) or not gateway.chat_endpoints:
+        return
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_DEFAULT_AGENT_MADE: True}
+    )
+    if any(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)):
+        return
+    data: dict[str, Any] = {
+        CONF_ENDPOINT: gateway.chat_endpoints[0].name,
+        CONF_PROMPT_REFERENCE: DEFAULT_PROMPT_REFERENCE,
+        CONF_LLM_HASS_API: [LLM_API_ASSIST],
+        CONF_HISTORY_TURNS: DEFAULT_HISTORY_TURNS,
+    }
+    agent = ConfigSubentry(
+        data=MappingProxyType(data),
+        subentry_type=SUBENTRY_CONVERSATION,
+        title="MLflow",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, agent)

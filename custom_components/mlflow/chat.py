@@ -1,0 +1,164 @@
+"""The tool loop: asks the model, lets Home Assistant's LLM API run the tools, and asks again."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from homeassistant.components import conversation
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import llm
+
+from .const import (
+    CONF_ENDPOINT,
+    CONF_HISTORY_TURNS,
+    CONF_MAX_TOKENS,
+    CONF_TEMPERATURE,
+    DEFAULT_HISTORY_TURNS,
+    DOMAIN,
+)
+from .gateway import Endpoint, GatewayClient
+from .messages import Completion, Delta, deltas_of, messages_of, tools_of
+from .tracing import Span, SpanType, Trace
+
+MAX_ITERATIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """How an agent asks its model."""
+
+    endpoint: str
+    history_turns: int
+    sampling: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Read them from the data of a subentry; what is not set is left to the endpoint."""
+        sampling: dict[str, Any] = {}
+        if (temperature := options.get(CONF_TEMPERATURE)) is not None:
+            sampling["temperature"] = temperature
+        if max_tokens := options.get(CONF_MAX_TOKENS):
+            sampling["max_tokens"] = int(max_tokens)
+        turns = int(options.get(CONF_HISTORY_TURNS, DEFAULT_HISTORY_TURNS))
+        return cls(options[CONF_ENDPOINT], turns, sampling)
+
+
+@dataclass(slots=True)
+class ToolLoop:
+    """One answer of an agent; `endpoint` is what the Gateway says of the settings' endpoint."""
+
+    client: GatewayClient
+    chat_log: conversation.ChatLog
+    agent_id: str
+    settings: ChatSettings
+    endpoint: Endpoint | None
+    trace: Trace
+
+    async def run(self) -> None:
+        """Add the model's answer to the chat log, with all the tool calls on the way.
+
+        Raises AppError when the Gateway cannot answer, and HomeAssistantError when the model calls
+        tools without end or says nothing at all.
+        """
+        for _ in range(MAX_ITERATIONS):
+            completion = await self._complete()
+            tools_ran = self.chat_log.unresponded_tool_results
+            if completion.is_empty and tools_ran:
+                # the tools did all there was to do, and the model leaves it at that
+                self.chat_log.async_add_assistant_content_without_tools(
+                    conversation.AssistantContent(agent_id=self.agent_id, content="")
+                )
+                return
+            if completion.is_empty:
+                raise HomeAssistantError(translation_domain=DOMAIN, translation_key="empty_answer")
+            if not tools_ran:
+                return
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="too_many_tool_calls",
+            translation_placeholders={"limit": str(MAX_ITERATIONS)},
+        )
+
+    async def _complete(self) -> Completion:
+        """Make one call of the model and run the tools that it asks for."""
+        request: dict[str, Any] = {
+            "model": self.settings.endpoint,
+            "messages": messages_of(self.chat_log.content, self.settings.history_turns),
+            **self.settings.sampling,
+        }
+        if tools := tools_of(self.chat_log.llm_api):
+            request["tools"] = tools
+        completion = Completion()
+        model_span = self.trace.start(self.settings.endpoint, SpanType.CHAT_MODEL, request)
+        tool_spans: dict[str, Span] = {}
+        chunks = self.client.stream_chat(request)
+        deltas = deltas_of(chunks, completion, has_tools=bool(tools))
+        try:
+            async for content in self.chat_log.async_add_delta_content_stream(
+                self.agent_id, self._observed(deltas, completion, model_span, tool_spans)
+            ):
+                if isinstance(content, conversation.ToolResultContent):
+                    _end_tool(tool_spans[content.tool_call_id], content.result)
+        except BaseException as error:
+            for span in (model_span, *tool_spans.values()):
+                span.end(error=str(error) or type(error).__name__)
+            raise
+        finally:
+            await chunks.aclose()
+        return completion
+
+    async def _observed(
+        self,
+        deltas: AsyncGenerator[Delta],
+        completion: Completion,
+        model_span: Span,
+        tool_spans: dict[str, Span],
+    ) -> AsyncGenerator[Delta]:
+        """Pass deltas on, and note in the trace when the model spoke, ended and called tools."""
+        async for delta in deltas:
+            model_span.note_first_token()
+            calls: list[llm.ToolInput] = delta.get("tool_calls") or []  # type: ignore[assignment]
+            if calls:
+                self._end_model(model_span, completion)
+            for call in calls:
+                tool_spans[call.id] = self.trace.start(
+                    call.tool_name, SpanType.TOOL, call.tool_args
+                )
+            yield delta
+        self._end_model(model_span, completion)
+
+    def _end_model(self, span: Span, completion: Completion) -> None:
+        if span.ended is not None:
+            return
+        span.end(
+            {
+                "choices": [
+                    {"message": completion.message, "finish_reason": completion.finish_reason}
+                ]
+            }
+        )
+        span.attributes["endpoint"] = self.settings.endpoint
+        if self.endpoint is not None:
+            span.attributes["mlflow.llm.provider"] = self.endpoint.provider
+            span.attributes["mlflow.llm.model"] = self.endpoint.model
+        if completion.model:
+            span.attributes["mlflow.llm.model"] = completion.model
+        if usage := completion.tokens:
+            span.attributes["mlflow.chat.tokenUsage"] = usage
+            self.chat_log.async_trace(
+                {
+                    "stats": {
+                        "input_tokens": usage["input_tokens"],
+                        "cached_input_tokens": usage.get("cache_read_input_tokens", 0),
+                        "output_tokens": usage["output_tokens"],
+                    }
+                }
+            )
+
+
+def _end_tool(span: Span, result: llm.ToolResult) -> None:
+    error = None
+    if result.error:
+        data = result.data
+        error = str(data.get("error_text") or data.get("error") or "the tool failed")
+    span.end(result.data, error=error)

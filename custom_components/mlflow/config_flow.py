@@ -1,0 +1,230 @@
+"""Sets up the home's entry: by the Supervisor's discovery, from the installed apps, or by hand."""
+
+from collections.abc import Mapping
+from typing import Any, override
+
+import probatio
+from homeassistant.config_entries import (
+    SOURCE_IGNORE,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+)
+from homeassistant.const import CONF_TOKEN, CONF_URL
+from homeassistant.core import callback
+from homeassistant.helpers.hassio import is_hassio
+from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+
+from .agent_flow import ConversationAgentFlow
+from .connect import create_transport
+from .const import (
+    CONF_GATEWAY,
+    CONF_SLUG,
+    CONF_TRACKING,
+    DOMAIN,
+    ENTRY_UNIQUE_ID,
+    SUBENTRY_CONVERSATION,
+)
+from .errors import AppError, AppTokenRefusedError
+from .gateway import GatewayClient
+from .tracking import TrackingClient
+from .transport import APP_NAMES
+
+TITLE = "MLflow"
+APPS = (CONF_GATEWAY, CONF_TRACKING)
+_URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
+_PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
+_URLS_SCHEMA = probatio.Schema(
+    {
+        probatio.Required("gateway_url"): _URL,
+        probatio.Required(probatio.Secret("gateway_token")): _PASSWORD,
+        probatio.Optional("tracking_url"): _URL,
+        probatio.Optional(probatio.Secret("tracking_token")): _PASSWORD,
+    }
+)
+
+
+class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
+    """One entry for the home, with a place for each app."""
+
+    VERSION = 1
+
+    def __init__(self) -> None:
+        self._repository = ""
+        self._slugs: dict[str, str] = {}
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        return {SUBENTRY_CONVERSATION: ConversationAgentFlow}
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer the apps that the Supervisor has, else ask for addresses."""
+        await self.async_set_unique_id(ENTRY_UNIQUE_ID, raise_on_progress=False)
+        self._abort_if_unique_id_configured()
+        if is_hassio(self.hass):
+            from .supervisor import installed_apps  # noqa: PLC0415 - only where a Supervisor is
+
+            for repository, slugs in (await installed_apps(self.hass)).items():
+                if CONF_GATEWAY in slugs:
+                    self._repository, self._slugs = repository, slugs
+                    return self.async_show_menu(step_id="user", menu_options=["apps", "urls"])
+        return await self.async_step_urls()
+
+    async def async_step_apps(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Use the installed apps."""
+        return await self.async_step_hassio_confirm()
+
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take the message that each app sends when it starts: {"app", "version"}."""
+        from .supervisor import installed_apps, repository_of  # noqa: PLC0415 - as above
+
+        app = discovery_info.config.get("app")
+        repository = repository_of(discovery_info.slug)
+        if app not in APPS or repository is None:
+            return self.async_abort(reason="not_our_app")
+        installed = await installed_apps(self.hass)
+        self._repository = repository
+        self._slugs = {**installed.get(repository, {}), app: discovery_info.slug}
+
+        entry = await self.async_set_unique_id(ENTRY_UNIQUE_ID, raise_on_progress=False)
+        if entry is not None and entry.source != SOURCE_IGNORE:
+            self._follow_the_apps(entry, installed)
+        self._abort_if_unique_id_configured()
+        await self.async_set_unique_id(ENTRY_UNIQUE_ID)  # aborts while another flow asks already
+        self.context["title_placeholders"] = {"name": TITLE}
+        return await self.async_step_hassio_confirm()
+
+    @callback
+    def _follow_the_apps(self, entry: ConfigEntry, installed: Mapping[str, Any]) -> None:
+        """Note in the entry where the apps are now: one came later, or came back from elsewhere."""
+        present = {slug for slugs in installed.values() for slug in slugs.values()}
+        moved = {
+            app: {CONF_SLUG: slug}
+            for app, slug in self._slugs.items()
+            if present and _may_move(entry.data.get(app), present)
+        }
+        changed = self.hass.config_entries.async_update_entry(entry, data={**entry.data, **moved})
+        if changed and entry.state is ConfigEntryState.SETUP_RETRY:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask once, look whether the apps answer, and be done."""
+        from .supervisor import installed_apps  # noqa: PLC0415 - as above
+
+        # the sibling may have come while the form was open; its own message was not needed then
+        self._slugs |= (await installed_apps(self.hass)).get(self._repository, {})
+        errors: dict[str, str] = {}
+        placeholders = {"apps": " + ".join(APP_NAMES[app] for app in APPS if app in self._slugs)}
+        if user_input is not None:
+            data: dict[str, Any] = {app: {CONF_SLUG: slug} for app, slug in self._slugs.items()}
+            if CONF_GATEWAY not in data:
+                errors["base"] = "gateway_missing"
+            elif error := await self._check(CONF_GATEWAY, data[CONF_GATEWAY]):
+                errors["base"] = error.key
+                placeholders |= error.translation_placeholders or {}
+            else:
+                return self.async_create_entry(title=TITLE, data=data)
+        return self.async_show_form(
+            step_id="hassio_confirm", description_placeholders=placeholders, errors=errors
+        )
+
+    async def async_step_urls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the addresses of both apps, and look at each."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        if user_input is not None:
+            data = _places_of(user_input)
+            for app, place in data.items():
+                if error := await self._check(app, place):
+                    errors[_field_of(app, error)] = error.key
+                    placeholders |= error.translation_placeholders or {}
+            if not errors:
+                return self.async_create_entry(title=TITLE, data=data)
+        return self.async_show_form(
+            step_id="urls",
+            data_schema=self.add_suggested_values_to_schema(_URLS_SCHEMA, user_input),
+            description_placeholders=placeholders,
+            errors=errors,
+        )
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Ask for the tokens anew when an app refused one."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take new tokens for the apps that are reached by URL."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        places = {app: entry.data[app] for app in APPS if CONF_URL in entry.data.get(app, {})}
+        if user_input is not None:
+            places = {
+                app: {**place, CONF_TOKEN: user_input[f"{app}_token"]}
+                for app, place in places.items()
+            }
+            for app, place in places.items():
+                error = await self._check(app, place)
+                if isinstance(error, AppTokenRefusedError):
+                    errors[f"{app}_token"] = error.key
+            if not errors:
+                return self.async_update_and_abort(entry, data_updates=places)
+        schema = {probatio.Required(probatio.Secret(f"{app}_token")): _PASSWORD for app in places}
+        return self.async_show_form(
+            step_id="reauth_confirm",
+            data_schema=probatio.Schema(schema),
+            description_placeholders=placeholders,
+            errors=errors,
+        )
+
+    async def _check(self, app: str, place: Mapping[str, Any]) -> AppError | None:
+        """Return what is wrong with an app at a place, or None."""
+        transport = create_transport(self.hass, app, place)
+        try:
+            if app == CONF_GATEWAY:
+                await GatewayClient(transport).endpoints()
+            else:
+                await TrackingClient(transport).check()
+        except AppError as error:
+            return error
+        return None
+
+
+def _may_move(place: Mapping[str, Any] | None, present: set[str]) -> bool:
+    """Whether an app's place in the entry is to be set: it has none, or the app there is gone.
+
+    What the user wrote by hand stays, and so does the one that works when there are two.
+    """
+    if place is None:
+        return True
+    slug = place.get(CONF_SLUG)
+    return slug is not None and slug not in present
+
+
+def _places_of(user_input: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the place of each app that the form names."""
+    return {
+        app: {
+            CONF_URL: user_input[f"{app}_url"].strip().rstrip("/"),
+            CONF_TOKEN: user_input.get(f"{app}_token", "").strip(),
+        }
+        for app in APPS
+        if user_input.get(f"{app}_url", "").strip()
+    }
+
+
+def _field_of(app: str, error: AppError) -> str:
+    """Return the field of the form that an error is about."""
+    return f"{app}_token" if isinstance(error, AppTokenRefusedError) else f"{app}_url"

@@ -1,0 +1,20 @@
+"""Chooses the way to an app by what the entry knows of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.const import CONF_TOKEN, CONF_URL
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from .const import CONF_SLUG
+from .transport import Transport, UrlTransport
+
+
+def create_transport(hass: HomeAssistant, app: str, place: Mapping[str, Any]) -> Transport:
+    """Return the way to `app`; `place` has its `slug` at the Supervisor, or `url` and `token`."""
+    if slug := place.get(CONF_SLUG):
+        from .supervisor import IngressTransport  # noqa: PLC0415 - only where a Supervisor is
+
+        return IngressTransport(hass, app, slug)
+    return UrlTransport(async_get_clientsession(hass), app, place[CONF_URL], place.get(CONF_TOKEN))

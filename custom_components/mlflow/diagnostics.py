@@ -1,0 +1,49 @@
+"""What a user can hand to a stranger who helps: how things stand, and nothing private."""
+
+from typing import Any
+
+from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.const import CONF_PROMPT, CONF_TOKEN, CONF_URL
+from homeassistant.core import HomeAssistant
+
+from .const import CONF_SLUG, CONF_TRACKING
+from .coordinator import MlflowConfigEntry
+
+_REDACT = {CONF_TOKEN, CONF_URL, CONF_PROMPT}
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: MlflowConfigEntry
+) -> dict[str, Any]:
+    """Return the settings without tokens, addresses and texts, and the state of both apps."""
+    runtime = entry.runtime_data
+    return {
+        "entry": async_redact_data(dict(entry.data), _REDACT),
+        "options": dict(entry.options),
+        "subentries": [
+            {
+                "type": subentry.subentry_type,
+                "title": subentry.title,
+                "data": async_redact_data(dict(subentry.data), _REDACT),
+            }
+            for subentry in entry.subentries.values()
+        ],
+        "gateway": {
+            "answers": runtime.gateway.last_update_success,
+            "endpoints": [
+                {"name": e.name, "type": e.type, "model": e.model, "provider": e.provider}
+                for e in runtime.gateway.data
+            ],
+        },
+        "tracking": {
+            "used": runtime.tracking is not None,
+            "through_supervisor": CONF_SLUG in entry.data.get(CONF_TRACKING, {}),
+            "answers": runtime.tracking is not None and runtime.tracking.last_update_success,
+        },
+        "prompts": runtime.prompts.versions,
+        "traces": {
+            "waiting": runtime.traces.waiting,
+            "sent": runtime.traces.sent,
+            "dropped": runtime.traces.dropped,
+        },
+    }

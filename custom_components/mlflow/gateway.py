@@ -1,0 +1,124 @@
+"""Client of the Gateway app: its endpoints, and chat completions in OpenAI's wire format."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientResponse, ClientTimeout
+
+from .errors import AppAnswerError, NotThisAppError
+from .transport import Transport
+
+CHAT = "llm/v1/chat"
+# A local model may be loaded from disk before its first word; nobody waits longer for an answer.
+CHAT_TIMEOUT = ClientTimeout(total=180, sock_connect=5, sock_read=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model that the Gateway serves under a name; `type` is MLflow's (llm/v1/chat, ...)."""
+
+    name: str
+    type: str
+    model: str
+    provider: str
+
+
+class GatewayClient:
+    """The Gateway's API. Every method raises AppError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def endpoints(self) -> list[Endpoint]:
+        """Return all endpoints, in the order in which the user wrote them."""
+        answer = await self._transport.json("GET", "api/2.0/endpoints/")
+        try:
+            return [
+                Endpoint(
+                    name=endpoint["name"],
+                    type=endpoint["endpoint_type"],
+                    model=endpoint["model"]["name"],
+                    provider=endpoint["model"]["provider"],
+                )
+                for endpoint in answer["endpoints"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise NotThisAppError(self._transport.app) from error
+
+    async def stream_chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the chunks (`chat.completion.chunk`) of a streamed completion as they arrive.
+
+        An endpoint that answers whole, without a stream, gives one chunk. An error within the
+        stream raises AppAnswerError like one before it.
+        """
+        body = {**request, "stream": True, "stream_options": {"include_usage": True}}
+        async with self._transport.open(
+            "POST", "v1/chat/completions", body=body, timeout=CHAT_TIMEOUT
+        ) as response:
+            if response.content_type == "application/json":
+                yield self._checked(_as_chunk(await response.json()), response)
+                return
+            async for data in _events(response):
+                if data == "[DONE]":
+                    return
+                yield self._checked(_parsed(data), response)
+
+    def _checked(self, chunk: Any, response: ClientResponse) -> dict[str, Any]:
+        """Return a chunk, or raise the error that came in its place."""
+        if not isinstance(chunk, dict):
+            raise AppAnswerError(
+                self._transport.app, status=response.status, message="its answer cannot be read"
+            )
+        if error := chunk.get("error"):
+            message = error.get("message") if isinstance(error, dict) else error
+            raise AppAnswerError(
+                self._transport.app, status=response.status, message=str(message or error)
+            )
+        return chunk
+
+
+async def _events(response: ClientResponse) -> AsyncIterator[str]:
+    """Yield the data of each server-sent event.
+
+    Written after https://html.spec.whatwg.org/multipage/server-sent-events.html, without aiohttp's
+    limit on the length of a line, and content when the last event lacks its empty line.
+    """
+    buffer = b""
+    data: list[str] = []
+    async for received in response.content.iter_any():
+        *lines, buffer = (buffer + received).split(b"\n")
+        for raw in lines:
+            line = raw.rstrip(b"\r").decode("utf-8", "replace")
+            if line.startswith("data:"):
+                data.append(line[5:].removeprefix(" "))
+            elif not line and data:
+                yield "\n".join(data)
+                data = []
+    if (rest := buffer.decode("utf-8", "replace").rstrip("\r")).startswith("data:"):
+        data.append(rest[5:].removeprefix(" "))
+    if data:
+        yield "\n".join(data)
+
+
+def _parsed(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _as_chunk(completion: Any) -> Any:
+    """Give a whole completion the form of a stream's only chunk."""
+    if not isinstance(completion, dict) or "choices" not in completion:
+        return completion
+    choices = [
+        {
+            "index": choice.get("index", 0),
+            "delta": choice.get("message") or {},
+            "finish_reason": choice.get("finish_reason"),
+        }
+        for choice in completion["choices"]
+    ]
+    return {**completion, "object": "chat.completion.chunk", "choices": choices}

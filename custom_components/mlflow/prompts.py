@@ -1,0 +1,110 @@
+"""The prompts of the home: the last known good version of each, in memory and on disk.
+
+A conversation takes what is here and never waits for MLflow; the coordinator refreshes it.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, TypedDict
+
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.storage import Store
+
+from .const import DOMAIN, EXPERIMENT_NAME, STARTER_ALIAS, STARTER_PROMPT, STARTER_TEXT
+from .tracking import Message, PromptReference, PromptVersion, TrackingClient
+
+_FIRST_LOOK_SECONDS = 2.0
+_STARTER_DESCRIPTION = "Written by the integration as a start. Edit it: a new version is yours."
+
+
+class _Stored(TypedDict):
+    """What is on disk; `versions` by reference."""
+
+    starter_made: bool
+    versions: dict[str, dict[str, Any]]
+
+
+class PromptLibrary:
+    """Prompt versions by reference, for as long as an agent wants them."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        self._store: Store[_Stored] = Store(hass, 1, f"{DOMAIN}.prompts.{entry_id}")
+        self._versions: dict[PromptReference, PromptVersion] = {}
+        self._wanted: list[PromptReference] = []
+        self._looked = asyncio.Event()
+        self._starter_made = False
+
+    async def load(self) -> None:
+        """Read what was known when Home Assistant last ran."""
+        if stored := await self._store.async_load():
+            self._starter_made = stored["starter_made"]
+            self._versions = {
+                PromptReference.parse(reference): _from_stored(version)
+                for reference, version in stored["versions"].items()
+            }
+
+    async def forget(self) -> None:
+        """Remove the copy on disk."""
+        await self._store.async_remove()
+
+    @callback
+    def want(self, reference: PromptReference) -> CALLBACK_TYPE:
+        """Keep a prompt fresh from now on; call the result when it is no longer wanted."""
+        self._wanted.append(reference)
+        return lambda: self._wanted.remove(reference)
+
+    @callback
+    def get(self, reference: PromptReference) -> PromptVersion | None:
+        """Return the last known version, or None when the prompt was never seen."""
+        return self._versions.get(reference)
+
+    async def get_first(self, reference: PromptReference) -> PromptVersion | None:
+        """Return the last known version; a prompt never seen may take a moment, just after start."""
+        if reference not in self._versions:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                    await self._looked.wait()
+        return self.get(reference)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version number in use by reference."""
+        return {str(reference): version.version for reference, version in self._versions.items()}
+
+    async def refresh(self, client: TrackingClient) -> None:
+        """Fetch all wanted prompts; a prompt that is gone from MLflow stays as it was."""
+        try:
+            await self._refresh(client)
+        finally:
+            self._looked.set()
+
+    async def _refresh(self, client: TrackingClient) -> None:
+        if not self._starter_made:
+            await self._make_starter(client)
+        known = dict(self._versions)
+        for reference in dict.fromkeys(self._wanted):
+            if version := await client.prompt(reference):
+                self._versions[reference] = version
+        if known != self._versions:
+            await self._save()
+
+    async def _make_starter(self, client: TrackingClient) -> None:
+        """Give a new home its first prompt; one that is there already is left alone."""
+        experiment_id = await client.experiment_id(EXPERIMENT_NAME)
+        if await client.create_prompt(STARTER_PROMPT, experiment_id):
+            version = await client.create_prompt_version(
+                STARTER_PROMPT, STARTER_TEXT, _STARTER_DESCRIPTION
+            )
+            await client.set_alias(STARTER_PROMPT, STARTER_ALIAS, version)
+        self._starter_made = True
+        await self._save()
+
+    async def _save(self) -> None:
+        versions = {str(reference): asdict(v) for reference, v in self._versions.items()}
+        await self._store.async_save({"starter_made": self._starter_made, "versions": versions})
+
+
+def _from_stored(stored: dict[str, Any]) -> PromptVersion:
+    messages = tuple(Message(**message) for message in stored["messages"])
+    return PromptVersion(stored["name"], stored["version"], messages, stored["settings"])

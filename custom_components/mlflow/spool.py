@@ -1,0 +1,190 @@
+"""Keeps finished traces on disk until MLflow has them, and brings them there in the background.
+
+A file per trace: a line of JSON (`trace_id`, `prompt`), then its OTLP JSON, gzipped. A name begins
+with the time, so that the names in order are the traces in order.
+"""
+
+import asyncio
+import gzip
+import json
+import os
+import shutil
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from .const import DOMAIN, EXPERIMENT_NAME, LOGGER
+from .errors import AppAnswerError, AppError
+from .tracing import Trace
+from .tracking import TrackingClient
+
+MAX_BYTES = 64 * 1024 * 1024
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_ENDING = ".trace"
+
+
+class TraceSpool:
+    """The way of a trace from a finished turn to MLflow."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str, client: TrackingClient | None) -> None:
+        self._hass = hass
+        self._client = client
+        self._folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.traces.{entry_id}"))
+        self._finished: deque[Trace] = deque()
+        self._sizes: dict[str, int] = {}
+        self._refusals: dict[str, int] = {}
+        self._experiment_id: str | None = None
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._pause = 0.0
+        self._next_try = 0.0
+        self.sent = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many traces MLflow does not have yet."""
+        return len(self._sizes) + len(self._finished)
+
+    async def load(self) -> None:
+        """Find what earlier runs left."""
+        self._sizes = await self._hass.async_add_executor_job(_scan, self._folder)
+
+    async def forget(self) -> None:
+        """Remove all that is on disk."""
+        await self._hass.async_add_executor_job(shutil.rmtree, self._folder, True)
+
+    @callback
+    def put(self, trace: Trace) -> None:
+        """Take a finished trace, in which nothing changes any more."""
+        if self._client is not None:
+            self._finished.append(trace)
+            self._wake.set()
+
+    @callback
+    def retry_now(self) -> None:
+        """Do not wait for the end of the pause: MLflow has just answered."""
+        self._pause = self._next_try = 0.0
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write and send for as long as the entry is loaded."""
+        while True:
+            await self.flush()
+            ready = self._sizes and self._hass.loop.time() >= self._next_try
+            if self._client is not None and ready:
+                await self._send_oldest(self._client)
+            else:
+                await self._sleep()
+
+    async def flush(self) -> None:
+        """Write the finished turns to disk, and make room when that is too much."""
+        async with self._writing:
+            while self._finished:
+                await self._write(self._finished[0])
+                self._finished.popleft()
+            while self._sizes and sum(self._sizes.values()) > MAX_BYTES:
+                await self._remove(min(self._sizes))
+                self._drop(f"{MAX_BYTES // 1_048_576} MB of traces wait for MLflow Tracking")
+
+    async def _write(self, trace: Trace) -> None:
+        try:
+            name, size = await self._hass.async_add_executor_job(_write, self._folder, trace)
+        except OSError as error:
+            self._drop(f"it cannot be written to disk ({error})")
+        else:
+            self._sizes[name] = size
+
+    async def _sleep(self) -> None:
+        """Wait for a finished turn, or for the end of the pause when something is to be sent."""
+        pause = max(self._next_try - self._hass.loop.time(), 0.0) if self._sizes else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _send_oldest(self, client: TrackingClient) -> None:
+        """Send the oldest trace; one that was refused comes after those that were not."""
+        name = min(self._sizes, key=lambda name: (name in self._refusals, name))
+        try:
+            await self._send(client, name)
+        except AppAnswerError as error:
+            self._experiment_id = None  # it may be the experiment that is gone
+            if error.status >= 500 or self._refusals.get(name) in (None, self.sent):
+                self._refusals[name] = self.sent
+                self._back_off()
+                return
+            # MLflow took others since it refused this one, and refuses it again
+            self._drop(str(error))
+        except AppError:
+            self._back_off()
+            return
+        except FileNotFoundError:
+            pass  # removed when the entry was last unloaded
+        except (OSError, ValueError) as error:
+            self._drop(f"its file cannot be read ({error})")
+        else:
+            self._pause = 0.0
+            self.sent += 1
+        await self._remove(name)
+
+    async def _send(self, client: TrackingClient, name: str) -> None:
+        header, otlp = await self._hass.async_add_executor_job(_read, self._folder / name)
+        if self._experiment_id is None:
+            self._experiment_id = await client.experiment_id(EXPERIMENT_NAME)
+        await client.export_trace(otlp, self._experiment_id)
+        if header["prompt"]:
+            await client.link_prompt(header["trace_id"], *header["prompt"])
+
+    async def _remove(self, name: str) -> None:
+        self._sizes.pop(name, None)
+        self._refusals.pop(name, None)
+        await self._hass.async_add_executor_job(_unlink, self._folder / name)
+
+    def _back_off(self) -> None:
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._next_try = self._hass.loop.time() + self._pause
+
+    def _drop(self, reason: str) -> None:
+        """Count a lost trace; the log has the first of them and every hundredth."""
+        self.dropped += 1
+        if self.dropped % 100 == 1:
+            LOGGER.warning(
+                "A trace is lost, because %s; %d lost since the start", reason, self.dropped
+            )
+
+
+def _scan(folder: Path) -> dict[str, int]:
+    if not folder.is_dir():
+        return {}
+    for unfinished in folder.glob("*.tmp"):
+        unfinished.unlink()
+    return {path.name: path.stat().st_size for path in folder.glob(f"*{_ENDING}")}
+
+
+def _write(folder: Path, trace: Trace) -> tuple[str, int]:
+    """Write a trace so that a power cut leaves all of it or nothing; return name and size."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{trace.root.started // 1_000_000:013d}-{trace.id}{_ENDING}"
+    header = json.dumps({"trace_id": trace.mlflow_id, "prompt": trace.prompt}).encode()
+    content = header + b"\n" + gzip.compress(trace.otlp(), 6)
+    unfinished = path.with_suffix(".tmp")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    return path.name, len(content)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    header, _, content = path.read_bytes().partition(b"\n")
+    return json.loads(header), gzip.decompress(content)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

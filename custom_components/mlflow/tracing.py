@@ -1,0 +1,161 @@
+"""Records what happens in a turn as the spans of one MLflow trace; recording does no I/O.
+
+The wire format is OTLP JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding) with
+the attributes of mlflow/tracing/constant.py, whose structured values are JSON in a string.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from homeassistant.helpers.json import json_bytes
+from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
+
+# Longer texts (a prompt with a whole home in it, an attached picture) are cut, and say so.
+MAX_TEXT = 32_768
+_RESOURCE = {"attributes": [{"key": "service.name", "value": {"stringValue": "home-assistant"}}]}
+_STATUS_OK, _STATUS_ERROR = 1, 2
+
+
+class SpanType(StrEnum):
+    """MLflow's span types that occur here."""
+
+    AGENT = "AGENT"
+    CHAT_MODEL = "CHAT_MODEL"
+    TOOL = "TOOL"
+
+
+@dataclass(slots=True)
+class Span:
+    """One step of a turn; times in nanoseconds since 1970."""
+
+    name: str
+    type: SpanType
+    inputs: Any
+    parent: Span | None = None
+    outputs: Any = None
+    error: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    started: int = field(default_factory=time.time_ns)
+    ended: int | None = None
+
+    def end(self, outputs: Any = None, *, error: str | None = None) -> None:
+        """Note the result; the first end counts."""
+        if self.ended is None:
+            self.ended = time.time_ns()
+            self.outputs = outputs
+            self.error = error
+
+    def note_first_token(self) -> None:
+        """Note how long the first word took, once."""
+        elapsed = (time.time_ns() - self.started) / 1e6
+        self.attributes.setdefault("time_to_first_token_ms", round(elapsed, 1))
+
+
+@dataclass(slots=True)
+class Trace:
+    """A turn: its root span, the steps in it, and what it is found by."""
+
+    root: Span
+    session: str
+    user: str | None = None
+    prompt: tuple[str, int] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def mlflow_id(self) -> str:
+        """The id by which MLflow knows the trace."""
+        return f"tr-{self.id}"
+
+    def start(self, name: str, kind: SpanType, inputs: Any, parent: Span | None = None) -> Span:
+        """Begin a step below the root, or below another step."""
+        span = Span(name, kind, inputs, parent or self.root)
+        self.spans.append(span)
+        return span
+
+    def otlp(self) -> bytes:
+        """Return the trace as an ExportTraceServiceRequest; long turns take time: use a thread."""
+        attributes = {f"mlflow.traceTag.{key}": value for key, value in self.tags.items() if value}
+        attributes["mlflow.traceTag.mlflow.traceName"] = self.root.name
+        attributes["session.id"] = self.session
+        if self.user:
+            attributes["user.id"] = self.user
+        spans = [
+            _span(self.id, self.root, attributes),
+            *(_span(self.id, span, {}) for span in self.spans),
+        ]
+        scope = {"scope": {"name": "mlflow.home_assistant"}, "spans": spans}
+        return json_bytes({"resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [scope]}]})
+
+
+def _span(trace_id: str, span: Span, more: dict[str, Any]) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "mlflow.spanType": str(span.type),
+        "mlflow.spanInputs": _text(span.inputs),
+        "mlflow.spanOutputs": _text(span.outputs),
+        **span.attributes,
+        **more,
+    }
+    status: dict[str, Any] = {"code": _STATUS_OK}
+    events = []
+    if span.error is not None:
+        status = {"code": _STATUS_ERROR, "message": span.error}
+        events = [
+            {
+                "name": "exception",
+                "timeUnixNano": str(span.ended),
+                "attributes": [_attribute("exception.message", span.error)],
+            }
+        ]
+    return {
+        "traceId": trace_id,
+        "spanId": span.id,
+        **({"parentSpanId": span.parent.id} if span.parent else {}),
+        "name": span.name,
+        "kind": 1,
+        "startTimeUnixNano": str(span.started),
+        "endTimeUnixNano": str(span.ended or time.time_ns()),
+        "attributes": [_attribute(key, value) for key, value in attributes.items()],
+        "status": status,
+        "events": events,
+    }
+
+
+def _attribute(key: str, value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            typed: dict[str, Any] = {"boolValue": value}
+        case int():
+            typed = {"intValue": str(value)}
+        case float():
+            typed = {"doubleValue": value}
+        case str():
+            typed = {"stringValue": value}
+        case _:
+            typed = {"stringValue": _text(value)}
+    return {"key": key, "value": typed}
+
+
+def _text(value: Any) -> str:
+    """Return a value as JSON, with long texts cut; what JSON cannot hold is described."""
+    try:
+        return json_bytes(_shortened(value)).decode()
+    except JSON_ENCODE_EXCEPTIONS:
+        return json_bytes(_shortened(repr(value))).decode()
+
+
+def _shortened(value: Any) -> Any:
+    match value:
+        case str() if len(value) > MAX_TEXT:
+            return f"{value[:MAX_TEXT]} [cut here: {len(value)} characters in all]"
+        case dict():
+            return {key: _shortened(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_shortened(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,121 @@
+"""Where an agent's instructions come from, and that they are there when MLflow is not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from custom_components.mlflow.tracking import PromptReference, TrackingClient
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    async_fire_time_changed,
+)
+
+from .conftest import Ask, MakeEntry, Tracking, eventually
+from .standins import StandInGateway, says
+
+HOME = PromptReference("home", alias="production")
+
+
+def system_message(gateway: StandInGateway) -> str:
+    return str(gateway.requests[-1]["messages"][0]["content"])
+
+
+async def test_a_new_home_gets_an_experiment_and_a_starter_prompt(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+    ask: Ask,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    assert await home.config_entries.async_setup(make_entry(own_tracking).entry_id)
+    client = mlflow(own_tracking)
+
+    version = await eventually(lambda: client.prompt(HOME))
+
+    assert version.version == 1
+    gateway.script = [says("Hello.")]
+    await ask("hello")
+    assert system_message(gateway).startswith("You are the voice assistant of Test Home.")
+
+
+async def test_a_new_version_behind_the_alias_is_live_within_a_minute(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    client = mlflow(shared_tracking)
+    await eventually(lambda: entry.runtime_data.prompts.get(HOME))
+    number = await client.create_prompt_version("home", "You are a pirate.", "a test")
+    await client.set_alias("home", "production", number)
+
+    async_fire_time_changed(home, dt_util.utcnow() + timedelta(seconds=60))
+
+    await eventually(lambda: entry.runtime_data.prompts.get(HOME).version == number)
+    gateway.script = [says("Arr.")]
+    await ask("hello")
+    assert system_message(gateway).startswith("You are a pirate.")
+
+
+async def test_the_last_known_prompt_outlives_mlflow_and_a_restart(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+    ask: Ask,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    client = mlflow(own_tracking)
+    await eventually(lambda: entry.runtime_data.prompts.get(HOME))
+    number = await client.create_prompt_version("home", "You are a robot.", "a test")
+    await client.set_alias("home", "production", number)
+    await entry.runtime_data.tracking.async_refresh()
+
+    own_tracking.stop()
+    assert await home.config_entries.async_reload(entry.entry_id)
+
+    gateway.script = [says("Beep.")]
+    await ask("hello")
+    assert system_message(gateway).startswith("You are a robot.")
+
+
+async def test_a_prompt_that_never_was_is_replaced_by_the_built_in_one(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking, prompt_reference="nothing@here")
+    assert await home.config_entries.async_setup(entry.entry_id)
+    gateway.script = [says("Hello.")]
+    await ask("hello")
+    assert system_message(gateway).startswith("You are the voice assistant of Test Home.")
+
+
+async def test_the_first_turn_of_a_new_home_waits_a_moment_for_its_prompt(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+    ask: Ask,
+) -> None:
+    client = mlflow(shared_tracking)
+    await client.create_prompt("new", await client.experiment_id("Home Assistant"))
+    await client.create_prompt_version("new", "You are new here.", "a test")
+    assert await home.config_entries.async_setup(
+        make_entry(shared_tracking, prompt_reference="new/1").entry_id
+    )
+    gateway.script = [says("Hello.")]
+    await ask("hello")
+    assert system_message(gateway).startswith("You are new here.")
