@@ -23,10 +23,10 @@ def test_a_key_changed_in_the_form_is_the_key_the_provider_sees(home: Watched, d
     page.get_by_role("button", name="Save").last.click()
     page.locator("input[name=api_key]").wait_for(state="detached")
 
-    started = _log(demo).count("ready")
+    started = _log(demo).count("Ready")
     options.get_by_role("button", name="Save").last.click()
     page.get_by_role("button", name="Restart").click()
-    eventually(lambda: _log(demo).count("ready") > started, 30, "the Gateway has restarted")
+    eventually(lambda: _log(demo).count("Ready") > started, 30, "the Gateway has restarted")
     eventually(
         lambda: _state(home, gateway["slug"]) == "started", 30, "the Gateway is healthy again"
     )

@@ -1,0 +1,63 @@
+"""`python -m mlflow_tracking prepare|serve`: what the image, the demo and the tests run."""
+
+import argparse
+import logging
+import os
+import sys
+
+from .arguments import Settings, add_arguments, settings_from
+from .database import prepare_database
+from .errors import StartError
+from .kept import api_token, encryption_passphrase
+from .log import log_to_stdout, report
+from .options import read_options
+
+_logger = logging.getLogger(__name__)
+
+# Read by libraries when the process starts, so they have to be there before Python is.
+# Each thread that allocates gets an arena of its own otherwise; numpy starts a thread per core.
+_SMALL_PROCESS = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def main() -> int:
+    """Prepare, or become the server process."""
+    parser = argparse.ArgumentParser(prog="mlflow_tracking", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, purpose in (("prepare", _prepare.__doc__), ("serve", _serve.__doc__)):
+        add_arguments(commands.add_parser(command, help=purpose))
+    namespace = parser.parse_args()
+    if namespace.command == "serve":
+        _serve()
+    try:
+        _prepare(settings_from(namespace))
+    except StartError as error:
+        report(error)
+        return 1
+    return 0
+
+
+def _prepare(settings: Settings) -> None:
+    """Check the options and make the data ready."""
+    options = read_options(settings.options)
+    log_to_stdout(options.log_level)
+    try:
+        settings.artifacts.mkdir(parents=True, exist_ok=True)
+        api_token(settings.data)
+        encryption_passphrase(settings.data)
+    except OSError as error:
+        raise StartError(
+            f"The data folder {settings.data} cannot be written ({error.strerror}):"
+            " check its rights and the free space."
+        ) from error
+    prepare_database(settings.database_file)
+    _logger.info("The options are fine and the database is ready.")
+
+
+def _serve() -> None:
+    """Run the one server process in place of this one."""
+    command = [sys.executable, "-m", f"{__package__}.server", *sys.argv[2:]]
+    os.execve(sys.executable, command, os.environ | _SMALL_PROCESS)  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())

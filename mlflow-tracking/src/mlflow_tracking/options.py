@@ -1,0 +1,75 @@
+"""Reads the app's options, as the Supervisor writes them to /data/options.json."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import StartError
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# A host as it stands in a Host header, without the port: a name or an IPv4 address.
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of config.yaml, checked."""
+
+    log_level: str = "info"
+    allowed_hosts: tuple[str, ...] = ()
+
+
+def read_options(file: Path) -> Options:
+    """Read and check the options.
+
+    Raises StartError with one sentence per fault.
+    """
+    raw = _read_json(file)
+    faults: list[str] = []
+    options = Options(
+        log_level=_log_level(raw.get("log_level", "info"), faults),
+        allowed_hosts=_allowed_hosts(raw.get("allowed_hosts", []), faults),
+    )
+    if faults:
+        raise StartError(*faults)
+    return options
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StartError(
+            f"There is no options file at {file}: pass its path with --options."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StartError(f"The options file {file} cannot be read as JSON: {error}.") from None
+    if not isinstance(raw, dict):
+        raise StartError(f"The options file {file} must hold one JSON object.")
+    return raw
+
+
+def _log_level(value: object, faults: list[str]) -> str:
+    if value in LOG_LEVELS:
+        return str(value)
+    faults.append(f"Option log_level is {value!r}: choose one of {', '.join(LOG_LEVELS)}.")
+    return "info"
+
+
+def _allowed_hosts(value: object, faults: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        faults.append("Option allowed_hosts must be a list of host names.")
+        return ()
+    hosts = []
+    for host in value:
+        if isinstance(host, str) and _HOST.fullmatch(host):
+            hosts.append(host.lower())
+        else:
+            faults.append(
+                f"Option allowed_hosts holds {host!r}: write a host name or an address alone,"
+                " without http://, a port or a path."
+            )
+    return tuple(hosts)
