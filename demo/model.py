@@ -253,11 +253,21 @@ def _conclusion(messages: list[Message]) -> str:
 
 
 def _looked_up(asked: str, context: str) -> str:
-    """Repeat the lines of the live context that share the most words with the question."""
-    words = {word for word in re.findall(r"[a-z]+", asked.lower()) if len(word) > 3}
-    blocks = re.split(r"(?=names: )", context.replace("\\n", "\n"))
-    best = max(blocks, key=lambda block: len(words & set(re.findall(r"[a-z]+", block.lower()))))
-    return f"As far as I can see: {' '.join(best.split())[:300]}"
+    """Answer from the live context, a list of `names`, `domain`, `state`, `areas` and attributes."""
+    words = set(re.findall(r"[a-z]+", asked.lower().replace("lights", "light")))
+    things = [
+        dict(re.findall(r"(names|domain|state|areas|unit_of_measurement): '?([^'\n]*)'?", block))
+        for block in re.split(r"(?=\bnames: )", context.replace("\\n", "\n"))[1:]
+    ]
+    wanted = words & {"on", "off"}
+    if wanted:
+        named = [
+            t["names"] for t in things if t.get("domain") in words and t.get("state") in wanted
+        ]
+        return f"{wanted.pop().title()}: {', '.join(named) or 'none of them'}."
+    best = max(things, key=lambda thing: len(words & set(thing.get("names", "").lower().split())))
+    unit = best.get("unit_of_measurement", "")
+    return f"{best.get('names')} is {best.get('state')} {unit}".strip() + "."
 
 
 def _filled(schema: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ def answers(core_version: str, core_port: int) -> dict[str, dict[str, Any]]:
         | {
             "supervisor": VERSION,
             "homeassistant": core_version,
-            "hassos": None,
+            "hassos": "17.0",
             "docker": "28.0.0",
             "hostname": "homeassistant",
             "operating_system": "A stand-in Supervisor",

@@ -89,3 +89,11 @@ def eventually(ask: Callable[[], Any], within: float, what: str) -> Any:
             return answer
         time.sleep(0.1)
     pytest.fail(f"{what}: not within {within:.0f} s")
+
+
+def app_state(home: Watched, slug: str) -> str:
+    """Whether an app is stopped, starting or healthy, as the Supervisor says."""
+    info = home.call(
+        {"type": "supervisor/api", "endpoint": f"/addons/{slug}/info", "method": "get"}
+    )
+    return str(info["state"])

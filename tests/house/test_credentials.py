@@ -5,7 +5,7 @@ import json
 import urllib.request
 
 from playwright.sync_api import expect
-from tests.house.stage import Demo, Watched, eventually
+from tests.house.stage import Demo, Watched, app_state, eventually
 
 NEW_KEY = "demo-key-changed-in-the-form-5f1c"
 
@@ -13,9 +13,10 @@ NEW_KEY = "demo-key-changed-in-the-form-5f1c"
 def test_a_key_changed_in_the_form_is_the_key_the_provider_sees(home: Watched, demo: Demo) -> None:
     page, gateway = home.page, demo.app("mlflow-gateway")
     page.locator("ha-sidebar").get_by_text("Settings", exact=True).click()
-    page.get_by_text("Apps", exact=True).first.click()
-    page.get_by_text("MLflow Gateway", exact=True).last.click()
-    page.get_by_text("Configuration", exact=True).first.click()
+    settings = page.locator("ha-panel-config")
+    settings.get_by_text("Apps", exact=True).first.click()
+    settings.get_by_text("MLflow Gateway", exact=True).first.click()
+    settings.get_by_text("Configuration", exact=True).first.click()
     options = page.locator("supervisor-app-config")
     options.get_by_role("button", name="Edit").first.click()
     page.locator("input[name=api_key]").fill(NEW_KEY)
@@ -28,7 +29,7 @@ def test_a_key_changed_in_the_form_is_the_key_the_provider_sees(home: Watched, d
     page.get_by_role("button", name="Restart").click()
     eventually(lambda: _log(demo).count("Ready") > started, 30, "the Gateway has restarted")
     eventually(
-        lambda: _state(home, gateway["slug"]) == "started", 30, "the Gateway is healthy again"
+        lambda: app_state(home, gateway["slug"]) == "started", 30, "the Gateway is healthy again"
     )
     expect(page.get_by_text(NEW_KEY)).to_have_count(0)
 
@@ -48,13 +49,6 @@ def test_a_key_changed_in_the_form_is_the_key_the_provider_sees(home: Watched, d
     for name, text in demo.logs().items():
         assert NEW_KEY not in text, f"the key stands in {name}"
     assert home.failed == []
-
-
-def _state(home: Watched, slug: str) -> str:
-    info = home.call(
-        {"type": "supervisor/api", "endpoint": f"/addons/{slug}/info", "method": "get"}
-    )
-    return str(info["state"])
 
 
 def _log(demo: Demo) -> str:

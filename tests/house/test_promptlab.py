@@ -19,7 +19,7 @@ def test_a_user_logs_in_and_makes_a_promptlab_run_by_clicking(
     anonymous.shot("overview")
 
     open_mlflow(anonymous)
-    page.wait_for_load_state("networkidle")
+    anonymous.frame.get_by_text("New run").first.wait_for()
     anonymous.shot("mlflow")
     experiment = experiment_id(anonymous, "Home Assistant")
 

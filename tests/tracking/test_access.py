@@ -48,12 +48,17 @@ async def test_a_forwarded_address_does_not_make_a_stranger_the_supervisor(app: 
         assert answer.status == 403
 
 
-async def test_health_is_open_on_both_listeners(app: App) -> None:
-    async with aiohttp.ClientSession() as client:
-        for address in (app.api, app.ingress):
-            async with client.get(f"{address}/health") as answer:
-                assert answer.status == 200
-                assert await answer.json() == {"status": "ok"}
+async def test_health_needs_no_token_and_is_no_way_around_ingress(app: App) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{app.api}/health") as answer:
+        assert answer.status == 200
+        assert await answer.json() == {"status": "ok"}
+    async with app.ingress_client() as supervisor, supervisor.get("/health") as answer:
+        assert answer.status == 200
+    async with (
+        app.ingress_client(source="127.0.0.9") as stranger,
+        stranger.get("/health") as answer,
+    ):
+        assert answer.status == 403
 
 
 @pytest.mark.parametrize("token", [None, "wrong", "wrong-ünicode"])

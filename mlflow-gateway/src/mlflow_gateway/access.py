@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # How long the sibling's addresses are believed, in seconds; it gets a new one at each start.
 _SIBLING_TTL = 10.0
 
+# A name server that does not answer must not hold up the refusal of a stranger, in seconds.
+_LOOK_UP_WITHIN = 1.0
+
 
 class Access:
     """Decides about each request by the listener it came in on."""
@@ -80,7 +83,8 @@ class _Host:
     async def _look_up(self) -> frozenset[str]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(self._name, None, type=socket.SOCK_STREAM)
-        except OSError:  # the tracking app is not running, or not installed
+            async with asyncio.timeout(_LOOK_UP_WITHIN):
+                found = await loop.getaddrinfo(self._name, None, type=socket.SOCK_STREAM)
+        except OSError:  # the tracking app is not running, or not installed; TimeoutError is one too
             return frozenset()
         return frozenset(str(entry[4][0]) for entry in found)

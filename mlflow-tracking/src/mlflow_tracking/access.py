@@ -13,7 +13,7 @@ _CREDENTIALS = frozenset({b"authorization", b"cookie"})
 
 
 class _Access:
-    """Answers /health itself, asks `_refusal` about the rest, and passes on what may pass."""
+    """Asks `_refusal` about each request, answers /health itself, and passes on the rest."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -22,10 +22,10 @@ class _Access:
         if scope["type"] != "http":
             # MLflow has no WebSocket; closing before accepting is ASGI's refusal.
             await send({"type": "websocket.close", "code": 1000})
-        elif scope["path"] == "/health":
-            await JSONResponse({"status": "ok"})(scope, receive, send)
         elif (refusal := self._refusal(scope)) is not None:
             await refusal(scope, receive, send)
+        elif scope["path"] == "/health":
+            await JSONResponse({"status": "ok"})(scope, receive, send)
         else:
             await self._app({**scope, "headers": self._headers(scope)}, receive, send)
 
@@ -70,6 +70,8 @@ class ApiAccess(_Access):
         self._expected = f"Bearer {token}".encode()
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
+        if scope["path"] == "/health":
+            return None  # the image's health check knows no token
         given = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
         if hmac.compare_digest(given, self._expected):
             return None
