@@ -85,6 +85,6 @@ class _Host:
         try:
             async with asyncio.timeout(_LOOK_UP_WITHIN):
                 found = await loop.getaddrinfo(self._name, None, type=socket.SOCK_STREAM)
-        except OSError:  # the tracking app is not running, or not installed; TimeoutError is one too
+        except OSError:  # TimeoutError too: the tracking app is not running, or not installed
             return frozenset()
         return frozenset(str(entry[4][0]) for entry in found)
