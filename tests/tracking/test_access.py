@@ -170,6 +170,26 @@ def test_the_standard_client_logs_a_run_a_trace_and_an_artifact(app: App, tmp_pa
     assert app.token not in done.stderr
 
 
+async def test_a_token_of_the_options_is_let_in_and_stays_secret(own_app: App) -> None:
+    token = "a-token-that-the-user-made-up"
+    own_app.options = {"log_level": "debug", "api_tokens": [{"name": "laptop", "token": token}]}
+    with own_app.running():
+        async with own_app.api_client(token) as client:
+            assert await search(client, "/api/2.0/mlflow/experiments/search") == 200
+        async with own_app.api_client() as client:
+            assert await search(client, "/api/2.0/mlflow/experiments/search") == 200
+    assert token not in own_app.log
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in the middle", "", None])
+def test_a_token_that_cannot_be_used_stops_the_start(own_app: App, token: str | None) -> None:
+    own_app.options = {"api_tokens": [{"name": "laptop", "token": token}]}
+    done = own_app.prepare()
+    assert done.returncode == 1
+    assert "api_tokens[0]" in done.stdout + done.stderr
+    assert not token or token not in done.stdout + done.stderr
+
+
 def test_no_secret_is_in_the_log_or_on_the_command_line(own_app: App) -> None:
     own_app.options = {"log_level": "debug"}
     prepared = own_app.prepare()

@@ -1,7 +1,7 @@
 """Who may call which listener, and what of a request MLflow gets to see."""
 
 import hmac
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,23 +63,25 @@ class IngressAccess(_Access):
 
 
 class ApiAccess(_Access):
-    """Whoever knows the token; MLflow's own Host and Origin checks stay on."""
+    """Whoever knows one of the tokens; MLflow's own Host and Origin checks stay on."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, tokens: Iterable[str]) -> None:
         super().__init__(app)
-        self._expected = f"Bearer {token}".encode()
+        self._expected = [f"Bearer {token}".encode() for token in tokens]
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         if scope["path"] == "/health":
             return None  # the image's health check knows no token
         given = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
-        if hmac.compare_digest(given, self._expected):
+        # Every token is compared, so that the time tells nothing about which one came close.
+        if any([hmac.compare_digest(given, expected) for expected in self._expected]):  # noqa: C419
             return None
         return JSONResponse(
             {
                 "error_code": "UNAUTHENTICATED",
-                "message": "This port asks for the app's API token: set MLFLOW_TRACKING_TOKEN, or"
-                " send it as a bearer token. It is in the file `token` of the app's data.",
+                "message": "This port asks for one of the app's API tokens: set"
+                " MLFLOW_TRACKING_TOKEN, or send it as a bearer token. You add tokens in the"
+                " app's option api_tokens.",
             },
             status_code=401,
             headers={"WWW-Authenticate": "Bearer"},

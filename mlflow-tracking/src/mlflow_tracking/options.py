@@ -2,13 +2,16 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import StartError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# A token is sent in a header; a short one can be guessed. In characters.
+_SHORTEST_TOKEN = 16
 
 # A host as it stands in a Host header, without the port: a name or an IPv4 address.
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -20,6 +23,7 @@ class Options:
 
     log_level: str = "info"
     allowed_hosts: tuple[str, ...] = ()
+    api_tokens: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read_options(file: Path) -> Options:
@@ -32,6 +36,7 @@ def read_options(file: Path) -> Options:
     options = Options(
         log_level=_log_level(raw.get("log_level", "info"), faults),
         allowed_hosts=_allowed_hosts(raw.get("allowed_hosts", []), faults),
+        api_tokens=_api_tokens(raw.get("api_tokens", []), faults),
     )
     if faults:
         raise StartError(*faults)
@@ -73,3 +78,25 @@ def _allowed_hosts(value: object, faults: list[str]) -> tuple[str, ...]:
                 " without http://, a port or a path."
             )
     return tuple(hosts)
+
+
+def _api_tokens(value: object, faults: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        faults.append("Option api_tokens must be a list, each with a name and a token.")
+        return ()
+    tokens = []
+    for number, item in enumerate(value):
+        token = item.get("token") if isinstance(item, dict) else None
+        if not isinstance(token, str) or len(token) < _SHORTEST_TOKEN:
+            faults.append(
+                f"Option api_tokens[{number}]: the token has fewer than {_SHORTEST_TOKEN}"
+                " characters; use a longer one."
+            )
+        elif not token.isascii() or any(character.isspace() for character in token):
+            faults.append(
+                f"Option api_tokens[{number}]: the token may hold ASCII letters, digits and signs"
+                " only."
+            )
+        else:
+            tokens.append(token)
+    return tuple(tokens)

@@ -66,7 +66,9 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
             settings.ingress_port: IngressAccess(
                 interface, settings.ingress_from, settings.ingress_port
             ),
-            settings.api_port: ApiAccess(interface, api_token(settings.data)),
+            settings.api_port: ApiAccess(
+                interface, (api_token(settings.data), *options.api_tokens)
+            ),
         },
         lifespan=mlflow,
     )
