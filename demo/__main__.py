@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import fcntl
 import json
 import signal
 import socket
@@ -9,6 +10,9 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
+
+import aiohttp
 
 from demo.smoke import smoke
 from demo.stand import PASSWORD, USER, Stand, free_port
@@ -36,7 +40,7 @@ async def _run(arguments: argparse.Namespace, directory: Path) -> int:
     stop = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    stand = Stand(directory, arguments.port or _port(smoke=arguments.smoke))
+    stand = Stand(directory, _port(arguments.port, smoke=arguments.smoke))
     _say(f"starting Home Assistant, the stand-in Supervisor and both apps in {directory} ...")
     stopping = asyncio.create_task(stop.wait())
     working = asyncio.create_task(_work(stand, arguments, stop))
@@ -55,8 +59,8 @@ async def _run(arguments: argparse.Namespace, directory: Path) -> int:
 async def _work(stand: Stand, arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     try:
         user = await stand.start()
-    except (RuntimeError, TimeoutError) as fault:
-        _say(f"The demo did not start: {fault}")
+    except (RuntimeError, TimeoutError, OSError, aiohttp.ClientError) as fault:
+        _say(f"{stand.last_words()}\n\nThe demo did not start: {fault or type(fault).__name__}")
         return 1
     try:
         if arguments.smoke:
@@ -89,15 +93,32 @@ def _welcome(stand: Stand) -> None:
     )
 
 
-def _port(*, smoke: bool) -> int:
-    """8123 is what people expect; a smoke run or a second demo takes any."""
+def _port(wanted: int | None, *, smoke: bool) -> int:
+    """8123 is what people expect; a smoke run or a second demo takes any; raises OSError for a bad one."""
+    if wanted is not None and not 0 < wanted < 65536:
+        raise OSError(f"--port {wanted} is no port: give one from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", 0 if smoke else 8123))
+            probe.bind(("127.0.0.1", wanted or (0 if smoke else 8123)))
         except OSError:
-            return free_port()
+            if wanted is None:
+                return free_port()
+            raise OSError(f"--port {wanted} cannot be used here: give another.") from None
         return int(probe.getsockname()[1])
+
+
+def _hold(directory: Path) -> IO[str]:
+    """Keep a second demo out of the directory while this one runs; raises OSError."""
+    lock = (directory / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise OSError(
+            f"Another demo runs in {directory}: end it, or give another --keep."
+        ) from None
+    return lock
 
 
 def _say(text: str) -> None:
@@ -115,7 +136,12 @@ def main() -> int:
             directory = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="mlflow-demo-"))
             )
-        return asyncio.run(_run(arguments, directory))
+        try:
+            stack.enter_context(_hold(directory))
+            return asyncio.run(_run(arguments, directory))
+        except OSError as fault:
+            _say(str(fault))
+            return 2
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from demo.supervisor.app import DIE_WITH_PARENT
 from demo.user import User
 from demo.waiting import until
 
@@ -30,6 +31,7 @@ class HomeAssistant:
         self.base = f"http://127.0.0.1:{port}"
         self.core_socket = directory / "supervisor.sock"
         self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: tuple[str, str] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -68,6 +70,7 @@ class HomeAssistant:
 
     async def start(self, supervisor: str, token: str) -> None:
         """Run it below the Supervisor at `supervisor` (host:port), which takes `token` from Core."""
+        self._supervisor = supervisor, token
         environment = {
             name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
         }
@@ -78,7 +81,14 @@ class HomeAssistant:
         }
         with (self.directory / "output.txt").open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "homeassistant", "-c", str(self.directory)),
+                *(
+                    *DIE_WITH_PARENT,
+                    sys.executable,
+                    "-m",
+                    "homeassistant",
+                    "-c",
+                    str(self.directory),
+                ),
                 *("--log-file", str(self.directory / "home-assistant.log"), "--log-no-color"),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -101,6 +111,12 @@ class HomeAssistant:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
+    async def restart(self) -> None:
+        """What the Supervisor does when Home Assistant asks it for a restart."""
+        await self.stop()
+        if self._supervisor is not None:
+            await self.start(*self._supervisor)
+
     async def login(self, user: User, name: str, password: str) -> None:
         """Wait until it answers, make the first user when there is none, log in, wait until it runs."""
         steps = await self._answers(user)
@@ -112,7 +128,7 @@ class HomeAssistant:
 
     async def _answers(self, user: User) -> list[dict[str, Any]]:
         async def ask() -> list[dict[str, Any]] | None:
-            with suppress(aiohttp.ClientError):
+            with suppress(aiohttp.ClientError, TimeoutError):
                 status, steps = await user.request("GET", "/api/onboarding", authorized=False)
                 if status == 200:
                     return list(steps)
@@ -124,7 +140,7 @@ class HomeAssistant:
 
     async def _running(self, user: User) -> None:
         async def ask() -> bool:
-            with suppress(aiohttp.ClientError):
+            with suppress(aiohttp.ClientError, TimeoutError):
                 _, state = await user.request("GET", "/api/core/state")
                 return bool(state["state"] == "RUNNING")
             return False

@@ -29,7 +29,11 @@ class AppClient:
         self._cookies: dict[str, str] = {}
 
     async def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
-        """Call the app; raises RuntimeError with the answer's text when it is no success."""
+        """Call the app and return its JSON; raises RuntimeError with the answer when it is no success."""
+        return json.loads(await self.text(path, method, body, **params))
+
+    async def text(self, path: str, method: str = "GET", body: Any = None, **params: str) -> str:
+        """Call the app and return its answer as it is."""
         if not self._cookies:
             made = await self._user.supervisor("post", "/ingress/session")
             self._cookies = {"ingress_session": made["session"]}
@@ -40,7 +44,7 @@ class AppClient:
             text = await response.text()
             if response.status != 200:
                 raise RuntimeError(f"{method} {path}: {response.status} {text[:300]}")
-            return json.loads(text)
+            return text
 
 
 async def smoke(stand: Stand, user: User) -> tuple[dict[str, Any], list[str]]:
@@ -130,6 +134,7 @@ def _kind(span: dict[str, Any]) -> str:
 
 async def _promptlab_run(tracking: AppClient) -> str:
     """Make a PromptLab run by the calls that MLflow's page makes."""
+    place = await until(lambda: _place(tracking), 15, f"the experiment {EXPERIMENT} is made")
     listed = await tracking.request(
         "GET", "ajax-api/2.0/mlflow/gateway-proxy", gateway_path="api/2.0/endpoints/"
     )
@@ -150,7 +155,7 @@ async def _promptlab_run(tracking: AppClient) -> str:
         "POST",
         "ajax-api/2.0/mlflow/runs/create-promptlab-run",
         {
-            "experiment_id": "0",
+            "experiment_id": place["mlflow_experiment"]["experiment_id"],
             "run_name": "smoke",
             "prompt_template": "Say in one sentence what {{ thing }} does.",
             "prompt_parameters": [{"key": "thing", "value": "a thermostat"}],
@@ -159,7 +164,7 @@ async def _promptlab_run(tracking: AppClient) -> str:
             "model_input": prompt,
             "model_output": output,
             "model_output_parameters": [],
-            "mlflow_version": "3.18.0",
+            "mlflow_version": await tracking.text("version"),
         },
     )
     return str(made["run"]["info"]["run_id"])

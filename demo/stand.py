@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class Stand:
     def __init__(self, directory: Path, port: int) -> None:
         """`directory` keeps all state; `port` is Home Assistant's."""
         self.directory = directory
-        network = _free_network()
+        self._network = _free_network()
+        network = self._network.getsockname()[0].split(".")[1]
         self.model = ScriptedModel()
         self.home = HomeAssistant(directory / "homeassistant", port)
         self._core_token = secrets.token_hex(28)
@@ -40,6 +42,7 @@ class Stand:
             core_version=CORE_VERSION,
             core_port=port,
             core_socket=self.home.core_socket,
+            core_restart=self.home.restart,
         )
         gateway, tracking = f"127.{network}.33.2", f"127.{network}.33.3"
         # Among loopback addresses a call always comes from 127.0.0.1: that is the sibling's address here.
@@ -101,6 +104,17 @@ class Stand:
         await self.home.stop()
         await self.supervisor.stop()
         await self.model.stop()
+        self._network.close()
+
+    def last_words(self) -> str:
+        """The end of each log, for when the demo does not start."""
+        logs = [app.log_file for app in (self.gateway, self.tracking)]
+        logs.append(self.home.directory / "output.txt")
+        ends = []
+        for log in logs:
+            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+            ends.append(f"--- the end of {log}\n" + "\n".join(line[:200] for line in lines[-12:]))
+        return "\n".join(ends)
 
     def _describe(self, user: User) -> None:
         """Leave a note of what runs where for tests (it holds a login, so for the owner's eyes only)."""
@@ -140,48 +154,59 @@ class Stand:
 
 
 def _options(options: dict[str, Any], model: str) -> dict[str, Any]:
-    """Give the Gateway a model: a real one when the machine offers one, else the scripted one.
+    """Give the Gateway the scripted model, and a real one where the machine offers it.
 
-    What the user has configured in an earlier run stays; only the scripted model's port is new each time.
+    What the user has configured in an earlier run stays; only the scripted model's port is new each
+    time.
     """
-    providers = [p for p in options.get("providers", []) if p["name"] != "demo"]
-    endpoints = options.get("endpoints", [])
-    scripted = next((p for p in options.get("providers", []) if p["name"] == "demo"), None)
-    if scripted or not providers:
-        kept = scripted or {"api_key": "demo-key-" + secrets.token_hex(8)}
-        providers.insert(0, {**kept, "name": "demo", "type": "openai", "api_base": model})
-    if endpoints:
-        return {**options, "providers": providers, "endpoints": endpoints}
-    endpoints = [
-        {"name": "home", "provider": "demo", "model": NAME, "type": "chat"},
-        {"name": "text", "provider": "demo", "model": NAME, "type": "completions"},
-        {"name": "vectors", "provider": "demo", "model": NAME, "type": "embeddings"},
-    ]
-    if key := os.environ.get("OPENAI_API_KEY"):
-        providers.append({"name": "openai", "type": "openai", "api_key": key})
-        model_name = os.environ.get("OPENAI_MODEL", "gpt-4.1-mini")
-        endpoints.insert(
-            0, {"name": "openai", "provider": "openai", "model": model_name, "type": "chat"}
-        )
-    if url := os.environ.get("OLLAMA_URL"):
-        providers.append({"name": "ollama", "type": "ollama", "api_base": url})
-        model_name = os.environ.get("OLLAMA_MODEL", "qwen3:8b")
-        endpoints.insert(
-            0, {"name": "ollama", "provider": "ollama", "model": model_name, "type": "chat"}
-        )
+    providers = list(options.get("providers", []))
+    endpoints = list(options.get("endpoints", []))
+    known = {provider["name"] for provider in providers}
+    if "demo" not in known:
+        key = "demo-key-" + secrets.token_hex(8)
+        providers.append({"name": "demo", "type": "openai", "api_key": key})
+        endpoints += [
+            {"name": "home", "provider": "demo", "model": NAME, "type": "chat"},
+            {"name": "text", "provider": "demo", "model": NAME, "type": "completions"},
+            {"name": "vectors", "provider": "demo", "model": NAME, "type": "embeddings"},
+        ]
+    for provider in providers:
+        if provider["name"] == "demo":
+            provider["api_base"] = model
+    for name, provider, model_name in _real_models():
+        if name not in known:
+            providers.append({"name": name, **provider})
+            # first in the list: the one that a new home's agent takes
+            endpoint = {"name": name, "provider": name, "model": model_name, "type": "chat"}
+            endpoints.insert(0, endpoint)
     return {**options, "providers": providers, "endpoints": endpoints}
 
 
-def _free_network() -> int:
-    """A second octet below which no other demo has its addresses: those are 127.N.32.2, .33.2 and .33.3."""
+def _real_models() -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield name, provider and model of what the environment offers."""
+    if key := os.environ.get("OPENAI_API_KEY"):
+        model = os.environ.get("OPENAI_MODEL", "gpt-4.1-mini")
+        yield "openai", {"type": "openai", "api_key": key}, model
+    if url := os.environ.get("OLLAMA_URL"):
+        yield (
+            "ollama",
+            {"type": "ollama", "api_base": url},
+            os.environ.get("OLLAMA_MODEL", "qwen3:8b"),
+        )
+
+
+def _free_network() -> socket.socket:
+    """Take a second octet of 127.N.x.x that no other demo has, for as long as the socket lives."""
     for network in range(30, 250):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        taken = socket.socket()
+        try:
+            taken.bind((f"127.{network}.32.1", 48099))
+            with socket.socket() as probe:  # nobody else's programs are there either
                 probe.bind((f"127.{network}.33.2", 8099))
-            except OSError:
-                continue
-            return network
+        except OSError:
+            taken.close()
+            continue
+        return taken
     raise RuntimeError("no free loopback network for the demo")
 
 

@@ -20,6 +20,8 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+may_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
 # apt_need PACKAGE...: installs what is missing of Debian's packages; the list is refreshed once, when needed.
 apt_need() {
   local missing=() package
@@ -27,8 +29,10 @@ apt_need() {
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "this is no Debian: install what its packages ${missing[*]} have, and start again"
+  may_be_root || die "these Debian packages are missing, and only root can install them: ${missing[*]}"
   say "installing Debian packages: ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || die "apt-get update failed; is there a network?"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
     die "could not install ${missing[*]}; install these Debian packages by hand and start again"
 }

@@ -5,9 +5,8 @@ token: Core's, or an app's, which may only see itself.
 """
 
 import asyncio
-import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,23 @@ from demo.supervisor.app import App
 from demo.supervisor.declaration import InvalidOptionError, validated
 from demo.supervisor.discovery import Discovery
 from demo.supervisor.ingress import Ingress
+from demo.supervisor.reply import RefusedError, body_of, envelope, ok
 
 _MAX_BODY = 16 * 1024 * 1024
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Supervisor:
     """The stand-in, as a web application on one address."""
 
     def __init__(
-        self, *, address: str, core_token: str, core_version: str, core_port: int, core_socket: Path
+        self,
+        *,
+        address: str,
+        core_token: str,
+        core_version: str,
+        core_port: int,
+        core_socket: Path,
+        core_restart: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """`address` is the Supervisor's own, apps see calls come from it; `core_socket` is Core's socket for it."""
         self.address = address
@@ -37,6 +43,8 @@ class Supervisor:
         self.discovery = Discovery(core_socket)
         self.ingress = Ingress(self._app_by_ingress_token, address)
         self._core_token = core_token
+        self._core_restart = core_restart
+        self._restarts: set[asyncio.Task[None]] = set()
         self._answers = system.answers(core_version, core_port)
         self._runner: web.AppRunner | None = None
 
@@ -51,7 +59,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Serve on a free port."""
-        application = web.Application(client_max_size=_MAX_BODY, middlewares=[_envelope])
+        application = web.Application(client_max_size=_MAX_BODY, middlewares=[envelope])
         router = application.router
         router.add_route(
             "*",
@@ -132,21 +140,21 @@ class Supervisor:
         if caller is not None:
             raise web.HTTPForbidden
         if slug not in self.installed:
-            raise _RefusedError(f"App {slug} does not exist", 404)
+            raise RefusedError(f"App {slug} does not exist", 404)
         return self.apps[slug]
 
     # ---- ingress
 
     async def _create_session(self, request: web.Request) -> web.Response:
         self._core_only(request)
-        body = await _json(request)
-        return _ok({"session": self.ingress.create_session(body.get("user_id"))})
+        body = await body_of(request)
+        return ok({"session": self.ingress.create_session(body.get("user_id"))})
 
     async def _validate_session(self, request: web.Request) -> web.Response:
         self._core_only(request)
-        if not self.ingress.valid((await _json(request)).get("session")):
-            raise _RefusedError("No such ingress session", 401)
-        return _ok()
+        if not self.ingress.valid((await body_of(request)).get("session")):
+            raise RefusedError("No such ingress session", 401)
+        return ok()
 
     async def _panels(self, request: web.Request) -> web.Response:
         self._core_only(request)
@@ -160,7 +168,7 @@ class Supervisor:
                     "admin": content.get("panel_admin", True),
                     "enable": app.ingress_panel,
                 }
-        return _ok({"panels": panels})
+        return ok({"panels": panels})
 
     # ---- store and apps
 
@@ -174,33 +182,33 @@ class Supervisor:
             "slug": entries[0]["repository"] if entries else "local",
             **describe.REPOSITORY,
         }
-        return _ok({"addons": entries, "repositories": [repository]})
+        return ok({"addons": entries, "repositories": [repository]})
 
     async def _store_entry(self, request: web.Request) -> web.Response:
         self._core_only(request)
         app = self.apps.get(request.match_info["slug"])
         if app is None:
-            raise _RefusedError("App does not exist in the store", 404)
+            raise RefusedError("App does not exist in the store", 404)
         details = describe.complete(app) | describe.store_entry(
             app, installed=app.slug in self.installed
         )
-        return _ok(details)
+        return ok(details)
 
     async def _install(self, request: web.Request) -> web.Response:
         self._core_only(request)
         self.installed.add(request.match_info["slug"])
-        return _ok()
+        return ok()
 
     async def _installed(self, request: web.Request) -> web.Response:
         self._core_only(request)
-        return _ok({"addons": [describe.installed_entry(app) for app in self._here()]})
+        return ok({"addons": [describe.installed_entry(app) for app in self._here()]})
 
     async def _info(self, request: web.Request) -> web.Response:
-        return _ok(describe.complete(self._app(request)))
+        return ok(describe.complete(self._app(request)))
 
     async def _stats(self, request: web.Request) -> web.Response:
         self._app(request)
-        return _ok(system.STATS)
+        return ok(system.STATS)
 
     async def _log(self, request: web.Request) -> web.Response:
         app = self._app(request)
@@ -231,14 +239,14 @@ class Supervisor:
             await app.stop()
             self.installed.discard(app.slug)
             await self.discovery.forget(app.slug)
-            return _ok()
+            return ok()
         try:
             await getattr(app, command)()
         except InvalidOptionError as fault:
-            raise _RefusedError(f"App {app.slug} has invalid options: {fault}", 400) from fault
+            raise RefusedError(f"App {app.slug} has invalid options: {fault}", 400) from fault
         if app.state == "error":
-            raise _RefusedError(f"App {app.slug} did not start; its log says why", 400)
-        return _ok()
+            raise RefusedError(f"App {app.slug} did not start; its log says why", 400)
+        return ok()
 
     # ---- options
 
@@ -246,32 +254,32 @@ class Supervisor:
         app = self._caller(request)
         if app is None:
             raise web.HTTPForbidden
-        return _ok(validated(app.options, app.declaration.schema))
+        return ok(validated(app.options, app.declaration.schema))
 
     async def _save(self, request: web.Request) -> web.Response:
-        app, body = self._app(request), await _json(request)
+        app, body = self._app(request), await body_of(request)
         if "options" in body:
             try:
                 app.save_options(body["options"])
             except InvalidOptionError as fault:
-                raise _RefusedError(str(fault), 400) from fault
+                raise RefusedError(str(fault), 400) from fault
         app.boot = body.get("boot", app.boot)
         app.watchdog = body.get("watchdog", app.watchdog)
         if "ingress_panel" in body:
             app.ingress_panel = body["ingress_panel"]
             method = "POST" if app.ingress_panel else "DELETE"
             await self.discovery.push(method, "panel", app.slug, {})
-        return _ok()
+        return ok()
 
     async def _validate(self, request: web.Request) -> web.Response:
-        app, body = self._app(request), await _json(request)
+        app, body = self._app(request), await body_of(request)
         try:
             validated(
                 {**app.declaration.content.get("options", {}), **body}, app.declaration.schema
             )
         except InvalidOptionError as fault:
-            return _ok({"valid": False, "message": str(fault), "pwned": None})
-        return _ok({"valid": True, "message": "", "pwned": None})
+            return ok({"valid": False, "message": str(fault), "pwned": None})
+        return ok({"valid": True, "message": "", "pwned": None})
 
     # ---- discovery and services
 
@@ -281,26 +289,26 @@ class Supervisor:
         for app in self._here():
             for service in app.declaration.content.get("discovery", []):
                 services.setdefault(service, []).append(app.slug)
-        return _ok({"discovery": list(self.discovery.messages.values()), "services": services})
+        return ok({"discovery": list(self.discovery.messages.values()), "services": services})
 
     async def _discovery_one(self, request: web.Request) -> web.Response:
         self._core_only(request)
         key = uuid.UUID(request.match_info["uuid"]).hex
         message = self.discovery.messages.get(key)
         if message is None:
-            raise _RefusedError("Discovery message not found", 404)
-        return _ok(message)
+            raise RefusedError("Discovery message not found", 404)
+        return ok(message)
 
     async def _discover(self, request: web.Request) -> web.Response:
-        app, body = self._caller(request), await _json(request)
+        app, body = self._caller(request), await body_of(request)
         if app is None or body.get("service") not in app.declaration.content.get("discovery", []):
             raise web.HTTPForbidden
         key = self.discovery.send(app.slug, body["service"], body.get("config", {}))
-        return _ok({"uuid": key})
+        return ok({"uuid": key})
 
     async def _service(self, request: web.Request) -> web.Response:
         self._caller(request)
-        raise _RefusedError("Service not enabled", 400)
+        raise RefusedError("Service not enabled", 400)
 
     # ---- everything else that Core asks for
 
@@ -308,40 +316,20 @@ class Supervisor:
         self._caller(request)
         path = request.path.rstrip("/")
         if request.method == "GET" and path in self._answers:
-            return _ok(self._answers[path])
+            return ok(self._answers[path])
         if path == "/supervisor/update":
             # an "ok" here would mean: wait for the update
-            raise _RefusedError("No supervisor update available", 400)
+            raise RefusedError("No supervisor update available", 400)
+        if path == "/core/restart":
+            # Core waits for this answer, so it comes before Core is stopped
+            task = asyncio.create_task(self._core_restart())
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
+            return ok()
+        if path == "/host/logs/boots":
+            return ok({"boots": {"0": "0" * 32}})
         if "/logs" in path:
             return web.Response(text="The stand-in Supervisor keeps no such log.\n")
-        if request.method == "POST":
-            return _ok()
-        raise _RefusedError(f"The stand-in Supervisor does not know {path}", 404)
-
-
-class _RefusedError(Exception):
-    """An answer of the form `{"result": "error"}`."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@web.middleware
-async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except _RefusedError as refused:
-        return web.json_response(
-            {"result": "error", "message": str(refused)}, status=refused.status
-        )
-
-
-def _ok(data: dict[str, Any] | None = None) -> web.Response:
-    return web.json_response({"result": "ok", "data": data if data is not None else {}})
-
-
-async def _json(request: web.Request) -> dict[str, Any]:
-    text = await request.text()
-    content = json.loads(text) if text else {}
-    return content if isinstance(content, dict) else {}
+        if request.method == "POST" and path in system.ACCEPTED:
+            return ok()
+        raise RefusedError(f"The stand-in Supervisor does not know {request.method} {path}", 404)

@@ -20,7 +20,9 @@ from demo.supervisor.declaration import Declaration, validated
 _SHIM = Path(__file__).resolve().parent.parent / "bashio"
 _ROOTFS = Path("rootfs")
 _HEALTHY_WITHIN = 60.0
-_STOP_WITHIN = 10.0
+_STOP_WITHIN = 10.0  # the Supervisor's default for `timeout`
+# When the demo is killed, its children are not left behind (setpriv is part of Debian's util-linux).
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 class App:
@@ -112,7 +114,8 @@ class App:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), _STOP_WITHIN)
+            within = self.declaration.content.get("timeout", _STOP_WITHIN)
+            await asyncio.wait_for(process.wait(), within)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -193,7 +196,7 @@ class App:
         """Run a program as in the app's container: in its environment, its output in its log."""
         with self.log_file.open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *command,
+                *(*DIE_WITH_PARENT, *command),
                 env=self._environment(),
                 cwd=self.directory,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -3,6 +3,20 @@
 from typing import Any
 
 VERSION = "2026.11.0"
+# What Core and its frontend tell the Supervisor, where nothing has to happen here.
+ACCEPTED = {
+    "/core/options",
+    "/homeassistant/options",
+    "/supervisor/options",
+    "/supervisor/reload",
+    "/supervisor/repair",
+    "/refresh_updates",
+    "/reload_updates",
+    "/store/reload",
+    "/resolution/healthcheck",
+    "/backups/reload",
+    "/backups/options",
+}
 STATS = {
     "cpu_percent": 0.1,
     "memory_usage": 1,
