@@ -21,6 +21,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from .deferred import defer
+
 HOME_EXPERIMENT = "Home Assistant"
 
 _REVISION = re.compile(r"""^revision = ["'](\w+)["']""", re.MULTILINE)
@@ -92,6 +94,7 @@ def _package_folder() -> Path:
 
 def load_app() -> ASGIApp:
     """Import MLflow's ASGI app, whose environment must be set, and open its database."""
+    defer("pandas", ("DataFrame", "Series", "Timestamp"))
     fastapi_app = _import("mlflow.server.fastapi_app")
     handlers = _import("mlflow.server.handlers")
     handlers._get_tracking_store()
