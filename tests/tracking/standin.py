@@ -21,6 +21,7 @@ ENDPOINT = {
 @dataclass
 class StandInGateway:
     port: int
+    endpoints: list[dict[str, Any]] = field(default_factory=lambda: [ENDPOINT])
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
 
     @property
@@ -29,7 +30,7 @@ class StandInGateway:
 
     async def _endpoints(self, request: web.Request) -> web.Response:
         self.requests.append((request.path, dict(request.headers), None))
-        return web.json_response({"endpoints": [ENDPOINT]})
+        return web.json_response({"endpoints": self.endpoints})
 
     async def _invocations(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -52,6 +53,7 @@ class StandInGateway:
         app = web.Application()
         app.router.add_get("/api/2.0/endpoints/", self._endpoints)
         app.router.add_post("/gateway/chat/invocations", self._invocations)
+        app.router.add_post("/v1/chat/completions", self._invocations)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port).start()

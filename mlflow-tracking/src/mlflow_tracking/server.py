@@ -21,6 +21,7 @@ from .errors import StartError
 from .gateway_link import gateway_url
 from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
+from .mirror import Mirror
 from .options import Options, read_options
 from .ui import Interface
 
@@ -92,11 +93,24 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
         settings.api_port,
         gateway or "unknown (start the app with --gateway)",
     )
+    mirror = _mirror(settings, gateway)
     # uvicorn stops cleanly on these and then raises them again, which would end in exit code 143.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run(sockets=sockets)
+    if mirror:
+        mirror.stop()
     _logger.info("Stopped.")
+
+
+def _mirror(settings: Settings, gateway: str | None) -> Mirror | None:
+    """Start to mirror the Gateway's endpoints, when it is known where the Gateway is."""
+    if gateway is None:
+        return None
+    own_host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
+    mirror = Mirror(gateway, f"http://{own_host}:{settings.api_port}", api_token(settings.data))
+    mirror.start()
+    return mirror
 
 
 def _ports(settings: Settings) -> tuple[int, int]:
