@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -88,6 +89,10 @@ class App:
             check=False,
             env=os.environ | self.environment,
         )
+
+    async def prepare_beside_the_loop(self) -> subprocess.CompletedProcess[str]:
+        """`prepare` while the test itself serves what the app asks for."""
+        return await asyncio.to_thread(self.prepare)
 
     def start(self) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:

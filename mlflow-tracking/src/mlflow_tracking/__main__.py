@@ -49,7 +49,7 @@ def _prepare(settings: Settings) -> None:
             f"The data folder {settings.data} cannot be written ({error.strerror}):"
             " check its rights and the free space."
         ) from error
-    prepare_database(settings.database_file)
+    prepare_database(settings, options)
     _logger.info("The options are fine and the database is ready.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import StartError
 
+DATABASES = ("sqlite", "mariadb", "url")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 # A token is sent in a header; a short one can be guessed. In characters.
@@ -24,6 +25,8 @@ class Options:
     log_level: str = "info"
     allowed_hosts: tuple[str, ...] = ()
     api_tokens: tuple[str, ...] = field(default=(), repr=False)
+    database: str = "sqlite"
+    database_url: str = field(default="", repr=False)
 
 
 def read_options(file: Path) -> Options:
@@ -34,10 +37,14 @@ def read_options(file: Path) -> Options:
     raw = _read_json(file)
     faults: list[str] = []
     options = Options(
-        log_level=_log_level(raw.get("log_level", "info"), faults),
+        log_level=_one_of(LOG_LEVELS, raw, "log_level", "info", faults),
         allowed_hosts=_allowed_hosts(raw.get("allowed_hosts", []), faults),
         api_tokens=_api_tokens(raw.get("api_tokens", []), faults),
+        database=_one_of(DATABASES, raw, "database", "sqlite", faults),
+        database_url=str(raw.get("database_url") or ""),
     )
+    if options.database == "url" and not options.database_url:
+        faults.append("Option database is url: fill in database_url, or choose another database.")
     if faults:
         raise StartError(*faults)
     return options
@@ -57,11 +64,14 @@ def _read_json(file: Path) -> dict[str, Any]:
     return raw
 
 
-def _log_level(value: object, faults: list[str]) -> str:
-    if value in LOG_LEVELS:
+def _one_of(
+    choices: tuple[str, ...], raw: dict[str, Any], name: str, default: str, faults: list[str]
+) -> str:
+    value = raw.get(name, default)
+    if value in choices:
         return str(value)
-    faults.append(f"Option log_level is {value!r}: choose one of {', '.join(LOG_LEVELS)}.")
-    return "info"
+    faults.append(f"Option {name} is {value!r}: choose one of {', '.join(choices)}.")
+    return default
 
 
 def _allowed_hosts(value: object, faults: list[str]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def main() -> int:
     try:
         options = read_options(settings.options)
         log_to_stdout(options.log_level)
-        check_database(settings.database_file)
+        check_database(settings, options)
         sockets = [_bind(settings.host, port) for port in _ports(settings)]
         _run(settings, options, sockets)
     except StartError as error:
@@ -52,7 +52,7 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
     os.environ.update(
         mlflow_server.environment(
             mlflow_server.ServerSettings(
-                database_url=database_url(settings.database_file),
+                database_url=database_url(settings, options),
                 artifacts=settings.artifacts,
                 passphrase=encryption_passphrase(settings.data),
                 gateway_url=gateway,
