@@ -1,4 +1,4 @@
-"""`python -m mlflow_tracking prepare|serve`: what the image, the demo and the tests run."""
+"""`python -m mlflow_tracking COMMAND`: what the image, the demo and the tests run."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ from .errors import StartError
 from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
 from .options import read_options
+from .snapshot import make_snapshot, remove_snapshot
 
 _logger = logging.getLogger(__name__)
 
@@ -23,13 +24,11 @@ def main() -> int:
     """Prepare, or become the server process."""
     parser = argparse.ArgumentParser(prog="mlflow_tracking", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command, purpose in (("prepare", _prepare.__doc__), ("serve", _serve.__doc__)):
-        add_arguments(commands.add_parser(command, help=purpose))
+    for command, run in _COMMANDS.items():
+        add_arguments(commands.add_parser(command, help=run.__doc__))
     namespace = parser.parse_args()
-    if namespace.command == "serve":
-        _serve()
     try:
-        _prepare(settings_from(namespace))
+        _COMMANDS[namespace.command](settings_from(namespace))
     except StartError as error:
         report(error)
         return 1
@@ -53,11 +52,30 @@ def _prepare(settings: Settings) -> None:
     _logger.info("The options are fine and the database is ready.")
 
 
-def _serve() -> None:
+def _serve(_settings: Settings) -> None:
     """Run the one server process in place of this one."""
     command = [sys.executable, "-m", f"{__package__}.server", *sys.argv[2:]]
     os.execve(sys.executable, command, os.environ | _SMALL_PROCESS)  # noqa: S606
 
+
+def _snapshot(settings: Settings) -> None:
+    """Copy the SQLite database, right before Home Assistant makes a backup."""
+    log_to_stdout()
+    if settings.database_file.exists():
+        make_snapshot(settings.database_file)
+
+
+def _remove_snapshot(settings: Settings) -> None:
+    """Remove that copy once the backup is made."""
+    remove_snapshot(settings.database_file)
+
+
+_COMMANDS = {
+    "prepare": _prepare,
+    "serve": _serve,
+    "snapshot": _snapshot,
+    "remove-snapshot": _remove_snapshot,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

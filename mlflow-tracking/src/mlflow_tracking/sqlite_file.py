@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import mlflow_server
 from .errors import NewerDatabaseError, StartError
+from .snapshot import adopt_snapshot
 
 _logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ def prepare_file(file: Path) -> None:
 
     Raises StartError when the database is newer than the app or cannot be migrated.
     """
+    adopt_snapshot(file)
     if file.exists():
         damage = _damage(file)
         if damage:
@@ -35,6 +37,7 @@ def prepare_file(file: Path) -> None:
         return
     revision = _revision(file)
     if revision == mlflow_server.newest_revision():
+        _use_write_ahead_log(file)
         return
     if revision is not None and not mlflow_server.knows_revision(revision):
         raise NewerDatabaseError(revision)
