@@ -12,9 +12,11 @@ from tests.tracking.process import App
 from tests.tracking.standin import StandInGateway
 
 
-def otlp_trace(trace: str, *, text: str = "turn on the kitchen lights") -> dict[str, Any]:
+def otlp_trace(
+    trace: str, *, text: str = "turn on the kitchen lights", days_ago: float = 0
+) -> dict[str, Any]:
     """A two-span trace in OTLP's JSON encoding."""
-    now = time.time_ns()
+    now = time.time_ns() - int(days_ago * 86400 * 10**9)
 
     def attributes(**values: str) -> list[dict[str, Any]]:
         named = {name.replace("_", "."): value for name, value in values.items()}

@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from .rest import Mlflow
+
 _logger = logging.getLogger(__name__)
 
 # Changes are to show within a minute.
@@ -32,9 +34,9 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 class Mirror:
     """Keeps MLflow's AI Gateway in step with the Gateway app, in a thread of its own."""
 
-    def __init__(self, gateway_url: str, mlflow_url: str, token: str) -> None:
+    def __init__(self, gateway_url: str, mlflow: Mlflow) -> None:
         self._gateway_url = gateway_url
-        self._mlflow = _Mlflow(mlflow_url, token)
+        self._mlflow = mlflow
         self._mirrored: dict[str, str] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
@@ -63,7 +65,7 @@ class Mirror:
         if offered == self._mirrored:
             return
         secret = self._secret()
-        existing = self._mlflow.call("GET", "endpoints/list").get("endpoints", [])
+        existing = self._call("GET", "endpoints/list").get("endpoints", [])
         own = {e["name"]: e for e in existing if e.get("created_by") == OWNER}
         taken = {e["name"] for e in existing} - own.keys()
         for name in sorted(own.keys() - offered.keys()):
@@ -78,6 +80,9 @@ class Mirror:
             ", ".join(sorted(offered.keys() - taken)) or "none",
         )
 
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._mlflow.call(method, f"3.0/mlflow/gateway/{path}", body)
+
     def _offered(self) -> dict[str, str]:
         """The names and types of the Gateway's endpoints that can be mirrored."""
         answer = requests.get(f"{self._gateway_url}/api/2.0/endpoints/", timeout=_TIMEOUT_SECONDS)
@@ -91,12 +96,12 @@ class Mirror:
     def _secret(self) -> str:
         """The id of the entry that holds the Gateway's address, made or brought up to date."""
         address = {"api_base": f"{self._gateway_url}/v1"}
-        for secret in self._mlflow.call("GET", "secrets/list").get("secrets", []):
+        for secret in self._call("GET", "secrets/list").get("secrets", []):
             if secret.get("created_by") == OWNER:
                 found = str(secret["secret_id"])
                 if secret.get("auth_config") != address:
                     body = {"secret_id": found, "auth_config": address}
-                    self._mlflow.call("POST", "secrets/update", body)
+                    self._call("POST", "secrets/update", body)
                 return found
         body = {
             "secret_name": _SECRET_NAME,
@@ -105,14 +110,12 @@ class Mirror:
             "auth_config": address,
             "created_by": OWNER,
         }
-        made = self._mlflow.call("POST", "secrets/create", body)
+        made = self._call("POST", "secrets/create", body)
         return str(made["secret"]["secret_id"])
 
     def _add(self, name: str, secret: str) -> None:
         label = f"{name} ({_SECRET_NAME})"
-        definitions = self._mlflow.call("GET", "model-definitions/list").get(
-            "model_definitions", []
-        )
+        definitions = self._call("GET", "model-definitions/list").get("model_definitions", [])
         # One may be left over from a round that was cut short.
         definition = next((d for d in definitions if d["name"] == label), None)
         if definition is None:
@@ -123,7 +126,7 @@ class Mirror:
                 "model_name": name,
                 "created_by": OWNER,
             }
-            made = self._mlflow.call("POST", "model-definitions/create", body)
+            made = self._call("POST", "model-definitions/create", body)
             definition = made["model_definition"]
         model = {
             "model_definition_id": definition["model_definition_id"],
@@ -131,36 +134,16 @@ class Mirror:
             "weight": 1.0,
         }
         endpoint = {"name": name, "model_configs": [model], "usage_tracking": True}
-        self._mlflow.call("POST", "endpoints/create", {**endpoint, "created_by": OWNER})
+        self._call("POST", "endpoints/create", {**endpoint, "created_by": OWNER})
 
     def _remove(self, endpoint: dict[str, Any]) -> None:
-        self._mlflow.call("DELETE", "endpoints/delete", {"endpoint_id": endpoint["endpoint_id"]})
+        self._call("DELETE", "endpoints/delete", {"endpoint_id": endpoint["endpoint_id"]})
         for mapping in endpoint.get("model_mappings", []):
             definition = mapping["model_definition"]
             if definition.get("created_by") == OWNER:
                 body = {"model_definition_id": definition["model_definition_id"]}
                 try:
-                    self._mlflow.call("DELETE", "model-definitions/delete", body)
+                    self._call("DELETE", "model-definitions/delete", body)
                 except requests.HTTPError:
                     # A user's own endpoint uses the definition too: it stays.
                     _logger.debug("The model definition of %s is still used.", endpoint["name"])
-
-
-class _Mlflow:
-    """The AI Gateway's part of MLflow's REST API, on this app's own API listener."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url = f"{url}/api/3.0/mlflow/gateway"
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer = requests.request(
-            method,
-            f"{self._url}/{path}",
-            json=body,
-            headers=self._headers,
-            timeout=_TIMEOUT_SECONDS,
-        )
-        answer.raise_for_status()
-        decoded: dict[str, Any] = answer.json()
-        return decoded

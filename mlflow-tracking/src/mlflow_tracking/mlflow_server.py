@@ -9,6 +9,7 @@ them with the installed MLflow, so an upgrade that changes one fails there.
 
 import importlib
 import importlib.util
+import os
 import re
 import socket
 import sys
@@ -165,3 +166,11 @@ def create_or_migrate(database_url: str) -> None:
             utils._upgrade_db(engine)
     finally:
         engine.dispose()
+
+
+def purge_deleted(days: int) -> None:
+    """Remove what was deleted that many days ago, in a process with this server's environment."""
+    # Arguments within this process: no other sees the database's password.
+    database = os.environ["_MLFLOW_SERVER_FILE_STORE"]
+    arguments = ["gc", "--older-than", f"{days}d", "--backend-store-uri", database]
+    _import("mlflow.cli").cli(arguments, standalone_mode=False)

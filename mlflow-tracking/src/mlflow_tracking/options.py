@@ -27,6 +27,9 @@ class Options:
     api_tokens: tuple[str, ...] = field(default=(), repr=False)
     database: str = "sqlite"
     database_url: str = field(default="", repr=False)
+    keep_traces_days: int = 0
+    keep_deleted_days: int = 30
+    max_database_mb: int = 0
 
 
 def read_options(file: Path) -> Options:
@@ -42,6 +45,9 @@ def read_options(file: Path) -> Options:
         api_tokens=_api_tokens(raw.get("api_tokens", []), faults),
         database=_one_of(DATABASES, raw, "database", "sqlite", faults),
         database_url=str(raw.get("database_url") or ""),
+        keep_traces_days=_count(raw, "keep_traces_days", 0, faults),
+        keep_deleted_days=_count(raw, "keep_deleted_days", 30, faults),
+        max_database_mb=_count(raw, "max_database_mb", 0, faults),
     )
     if options.database == "url" and not options.database_url:
         faults.append("Option database is url: fill in database_url, or choose another database.")
@@ -71,6 +77,14 @@ def _one_of(
     if value in choices:
         return str(value)
     faults.append(f"Option {name} is {value!r}: choose one of {', '.join(choices)}.")
+    return default
+
+
+def _count(raw: dict[str, Any], name: str, default: int, faults: list[str]) -> int:
+    value = raw.get(name, default)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    faults.append(f"Option {name} is {value!r}: write a whole number, 0 for no limit.")
     return default
 
 

@@ -23,6 +23,8 @@ from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
 from .mirror import Mirror
 from .options import Options, read_options
+from .rest import Mlflow
+from .retention import Nightly, Retention
 from .ui import Interface
 
 _logger = logging.getLogger(__name__)
@@ -93,24 +95,26 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
         settings.api_port,
         gateway or "unknown (start the app with --gateway)",
     )
-    mirror = _mirror(settings, gateway)
+    chores = _chores(settings, options, gateway)
+    for chore in chores:
+        chore.start()
     # uvicorn stops cleanly on these and then raises them again, which would end in exit code 143.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run(sockets=sockets)
-    if mirror:
-        mirror.stop()
+    for chore in chores:
+        chore.stop()
     _logger.info("Stopped.")
 
 
-def _mirror(settings: Settings, gateway: str | None) -> Mirror | None:
-    """Start to mirror the Gateway's endpoints, when it is known where the Gateway is."""
-    if gateway is None:
-        return None
+def _chores(settings: Settings, options: Options, gateway: str | None) -> list[Mirror | Nightly]:
+    """What goes on beside answering requests."""
     own_host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
-    mirror = Mirror(gateway, f"http://{own_host}:{settings.api_port}", api_token(settings.data))
-    mirror.start()
-    return mirror
+    mlflow = Mlflow(f"http://{own_host}:{settings.api_port}", api_token(settings.data))
+    file = settings.database_file if options.database == "sqlite" else None
+    retention = Retention(options, database_url(settings, options), file, mlflow)
+    nightly = Nightly(retention)
+    return [nightly, Mirror(gateway, mlflow)] if gateway else [nightly]
 
 
 def _ports(settings: Settings) -> tuple[int, int]:
