@@ -74,7 +74,9 @@ class App:
         return (self.folder / "log").read_text()
 
     def arguments(self, command: str) -> list[str]:
-        (self.folder / "options.json").write_text(json.dumps(self.options))
+        options = self.folder / "options.json"
+        if not options.exists() or json.loads(options.read_text()) != self.options:
+            options.write_text(json.dumps(self.options))
         arguments = [str(PYTHON), "-m", "mlflow_tracking", command]
         arguments += ["--options", str(self.folder / "options.json"), "--data", str(self.data)]
         arguments += ["--host", "127.0.0.1", "--ingress-from", SUPERVISOR]

@@ -7,6 +7,7 @@ import sys
 
 from .arguments import Settings, add_arguments, settings_from
 from .database import prepare_database
+from .disk import check_disk
 from .errors import StartError
 from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
@@ -39,15 +40,10 @@ def _prepare(settings: Settings) -> None:
     """Check the options and make the data ready."""
     options = read_options(settings.options)
     log_to_stdout(options.log_level)
-    try:
-        settings.artifacts.mkdir(parents=True, exist_ok=True)
-        api_token(settings.data)
-        encryption_passphrase(settings.data)
-    except OSError as error:
-        raise StartError(
-            f"The data folder {settings.data} cannot be written ({error.strerror}):"
-            " check its rights and the free space."
-        ) from error
+    check_disk(settings.data)
+    settings.artifacts.mkdir(exist_ok=True)
+    api_token(settings.data)
+    encryption_passphrase(settings.data)
     prepare_database(settings, options)
     _logger.info("The options are fine and the database is ready.")
 

@@ -17,6 +17,7 @@ from . import mlflow_server
 from .access import ApiAccess, IngressAccess, by_port
 from .arguments import Settings, add_arguments, settings_from
 from .database import check_database, database_url
+from .disk import FullDisk
 from .errors import StartError
 from .gateway_link import gateway_url
 from .kept import api_token, encryption_passphrase
@@ -63,7 +64,11 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
         )
     )
     mlflow = mlflow_server.load_app()
-    interface = Interface(mlflow, mlflow_server.static_folder(), mlflow_server.home_experiment_id)
+    interface = Interface(
+        FullDisk(mlflow, settings.data),
+        mlflow_server.static_folder(),
+        mlflow_server.home_experiment_id,
+    )
     app = by_port(
         {
             settings.ingress_port: IngressAccess(
