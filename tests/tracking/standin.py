@@ -21,6 +21,7 @@ ENDPOINT = {
 @dataclass
 class StandInGateway:
     port: int
+    reply: str | None = None
     endpoints: list[dict[str, Any]] = field(default_factory=lambda: [ENDPOINT])
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
 
@@ -36,7 +37,8 @@ class StandInGateway:
         body = await request.json()
         self.requests.append((request.path, dict(request.headers), body))
         said = body["messages"][-1]["content"]
-        message = {"role": "assistant", "content": f"you said: {said}"}
+        reply = f"you said: {said}" if self.reply is None else self.reply
+        message = {"role": "assistant", "content": reply}
         return web.json_response(
             {
                 "id": "1",

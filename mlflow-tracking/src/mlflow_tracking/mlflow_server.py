@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import sys
-import types
+import threading
 import uuid
 import warnings
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ from starlette.types import ASGIApp
 from .deferred import defer
 
 HOME_EXPERIMENT = "Home Assistant"
+
+_ABSENT = Path(__file__).parent / "absent"
 
 _REVISION = re.compile(r"""^revision = ["'](\w+)["']""", re.MULTILINE)
 _REVISION_BEFORE = re.compile(r"""^down_revision = ["'](\w+)["']""", re.MULTILINE)
@@ -39,6 +41,7 @@ class ServerSettings:
     passphrase: str
     gateway_url: str | None
     allowed_hosts: tuple[str, ...]
+    background_jobs: bool = False
 
 
 def environment(settings: ServerSettings) -> dict[str, str]:
@@ -54,7 +57,11 @@ def environment(settings: ServerSettings) -> dict[str, str]:
         "_MLFLOW_SGI_NAME": "uvicorn",
         "MLFLOW_CRYPTO_KEK_PASSPHRASE": settings.passphrase,
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(_host_patterns(settings.allowed_hosts)),
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": str(settings.background_jobs).lower(),
+        # Of the two engines the one that keeps the jobs in the database alone.
+        "MLFLOW_SERVER_JOB_EXECUTION_ENGINE": "executor",
+        # The processes of jobs need what _prepare_import does for this one.
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_ABSENT), os.environ.get("PYTHONPATH")))),
         # The Assistant runs tools on the server; it has no place in a home's server.
         "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
         # Nothing leaves the home: no telemetry, no price catalogue from the internet.
@@ -113,10 +120,8 @@ def _import(module: str) -> Any:
 def _prepare_import() -> None:
     """Put right what keeps MLflow from being imported without the packages left out of the lock."""
     # mlflow.genai asks for the module databricks.agents without a guard for the parent's absence.
-    if "databricks" not in sys.modules and importlib.util.find_spec("databricks") is None:
-        databricks = types.ModuleType("databricks")
-        databricks.__path__ = []
-        sys.modules["databricks"] = databricks
+    if str(_ABSENT) not in sys.path:
+        sys.path.append(str(_ABSENT))
     warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
 
 
@@ -174,3 +179,22 @@ def purge_deleted(days: int) -> None:
     database = os.environ["_MLFLOW_SERVER_FILE_STORE"]
     arguments = ["gc", "--older-than", f"{days}d", "--backend-store-uri", database]
     _import("mlflow.cli").cli(arguments, standalone_mode=False)
+
+
+def run_jobs(stop: threading.Event) -> None:
+    """Do background jobs until told to stop, in a process with this server's environment."""
+    runner = _import("mlflow.server.jobs._executor_runner")
+    executors = runner._select_executors()
+    for executor in executors.values():
+        executor.start_executor()
+    try:
+        default = executors[runner.MLFLOW_JOB_DEFAULT_EXECUTOR_BACKEND.get()]
+        runner.run_executor_loop(default, stop_event=stop, executors=executors)
+    finally:
+        for executor in executors.values():
+            executor.stop_executor()
+
+
+def schedule_judges() -> None:
+    """Add the jobs of those judges that run by themselves on new traces."""
+    _import("mlflow.genai.scorers.job").run_online_scoring_scheduler()

@@ -30,6 +30,7 @@ class Options:
     keep_traces_days: int = 0
     keep_deleted_days: int = 30
     max_database_mb: int = 0
+    background_jobs: bool = False
 
 
 def read_options(file: Path) -> Options:
@@ -48,6 +49,7 @@ def read_options(file: Path) -> Options:
         keep_traces_days=_count(raw, "keep_traces_days", 0, faults),
         keep_deleted_days=_count(raw, "keep_deleted_days", 30, faults),
         max_database_mb=_count(raw, "max_database_mb", 0, faults),
+        background_jobs=_switch(raw, "background_jobs", faults),
     )
     if options.database == "url" and not options.database_url:
         faults.append("Option database is url: fill in database_url, or choose another database.")
@@ -86,6 +88,14 @@ def _count(raw: dict[str, Any], name: str, default: int, faults: list[str]) -> i
         return value
     faults.append(f"Option {name} is {value!r}: write a whole number, 0 for no limit.")
     return default
+
+
+def _switch(raw: dict[str, Any], name: str, faults: list[str]) -> bool:
+    value = raw.get(name, False)
+    if isinstance(value, bool):
+        return value
+    faults.append(f"Option {name} is {value!r}: write true or false.")
+    return False
 
 
 def _allowed_hosts(value: object, faults: list[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from .database import check_database, database_url
 from .disk import FullDisk
 from .errors import StartError
 from .gateway_link import gateway_url
+from .jobs import JobWatch
 from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
 from .mirror import Mirror
@@ -27,6 +28,8 @@ from .options import Options, read_options
 from .rest import Mlflow
 from .retention import Nightly, Retention
 from .ui import Interface
+
+Chore = JobWatch | Mirror | Nightly
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
                 passphrase=encryption_passphrase(settings.data),
                 gateway_url=gateway,
                 allowed_hosts=options.allowed_hosts,
+                background_jobs=options.background_jobs,
             )
         )
     )
@@ -112,14 +116,18 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
     _logger.info("Stopped.")
 
 
-def _chores(settings: Settings, options: Options, gateway: str | None) -> list[Mirror | Nightly]:
+def _chores(settings: Settings, options: Options, gateway: str | None) -> list[Chore]:
     """What goes on beside answering requests."""
     own_host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
     mlflow = Mlflow(f"http://{own_host}:{settings.api_port}", api_token(settings.data))
     file = settings.database_file if options.database == "sqlite" else None
     retention = Retention(options, database_url(settings, options), file, mlflow)
-    nightly = Nightly(retention)
-    return [nightly, Mirror(gateway, mlflow)] if gateway else [nightly]
+    chores: list[Chore] = [Nightly(retention)]
+    if gateway:
+        chores.append(Mirror(gateway, mlflow))
+    if options.background_jobs:
+        chores.append(JobWatch(database_url(settings, options), mlflow))
+    return chores
 
 
 def _ports(settings: Settings) -> tuple[int, int]:
