@@ -1,5 +1,6 @@
 """The process that does MLflow's background jobs; ends by itself when there is nothing to do."""
 
+import logging
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import time
 from . import mlflow_server
 from .jobs import find_work
 from .log import log_to_stdout
+
+_logger = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 20.0
 _SCHEDULE_SECONDS = 60.0
@@ -34,7 +37,12 @@ def _end_when_idle(stop: threading.Event) -> None:
             busy = time.monotonic()
         if work.schedules and time.monotonic() - scheduled > _SCHEDULE_SECONDS:
             scheduled = time.monotonic()
-            mlflow_server.schedule_judges()
+            try:
+                mlflow_server.schedule_judges()
+            except (
+                Exception
+            ):  # the next minute is another chance, and this thread must end the process
+                _logger.exception("Judges that run by themselves could not be started.")
         time.sleep(1)
     stop.set()
 
