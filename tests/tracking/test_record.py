@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import aiohttp
+import pytest
 from tests.tracking.process import App
 from tests.tracking.standin import StandInGateway
 
@@ -117,11 +118,12 @@ async def test_promptlab_works_with_a_gateway_that_comes_later(app: App, gateway
     assert not any("Cookie" in headers for _, headers, _ in standin.requests)
 
 
-async def test_a_promptlab_run_is_kept_with_its_template_and_output(app: App) -> None:
-    run = {
+def promptlab_run(template: str = "Say hello to the {{ room }}") -> dict[str, Any]:
+    """What the interface sends for `Create run`."""
+    return {
         "experiment_id": "0",
         "run_name": "promptlab",
-        "prompt_template": "Say hello to the {{ room }}",
+        "prompt_template": template,
         "prompt_parameters": [{"key": "room", "value": "kitchen"}],
         "model_route": "chat",
         "model_parameters": [{"key": "temperature", "value": "0.1"}],
@@ -132,9 +134,14 @@ async def test_a_promptlab_run_is_kept_with_its_template_and_output(app: App) ->
         "user_id": "resident",
         "start_time": str(int(time.time() * 1000)),
     }
+
+
+CREATE_RUN = "/ajax-api/2.0/mlflow/runs/create-promptlab-run"
+
+
+async def test_a_promptlab_run_is_kept_with_its_template_and_output(app: App) -> None:
     async with app.ingress_client() as browser:
-        path = "/ajax-api/2.0/mlflow/runs/create-promptlab-run"
-        async with browser.post(path, json=run) as answer:
+        async with browser.post(CREATE_RUN, json=promptlab_run()) as answer:
             body = await answer.json()
             assert answer.status == 200, body
         kept = body["run"]
@@ -144,3 +151,47 @@ async def test_a_promptlab_run_is_kept_with_its_template_and_output(app: App) ->
         table = {"run_uuid": kept["info"]["run_id"], "path": "eval_results_table.json"}
         async with browser.get("/get-artifact", params=table) as answer:
             assert "Hello, kitchen" in await answer.text()
+
+
+async def make_prompt_version(
+    client: aiohttp.ClientSession, body: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    async with client.post("/api/home-assistant/prompt-versions", json=body) as answer:
+        return answer.status, await answer.json()
+
+
+@pytest.mark.parametrize(
+    "template", ["Say hello to the {{ room }}", "Long: " + "x" * 9000 + " {{ room }}"]
+)
+async def test_a_promptlab_run_becomes_a_version_of_a_prompt(app: App, template: str) -> None:
+    name = f"lab-{secrets.token_hex(3)}"
+    async with app.ingress_client() as browser:
+        async with browser.post(CREATE_RUN, json=promptlab_run(template)) as answer:
+            run = (await answer.json())["run"]["info"]["run_id"]
+        asked = {"run_id": run, "name": name, "alias": "staging"}
+        for number in ("1", "2"):
+            status, made = await make_prompt_version(browser, asked)
+            assert (status, made) == (200, {"name": name, "version": number, "run_id": run})
+        alias = {"name": name, "alias": "staging"}
+        found = await call(browser, "GET", "registered-models/alias", params=alias)
+    version = found["model_version"]
+    tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+    assert version["version"] == "2"
+    assert version["run_id"] == run
+    assert tags["mlflow.prompt.text"] == template
+    config = json.loads(tags["_mlflow_prompt_model_config"])
+    assert config == {"model_name": "chat", "temperature": 0.1}
+
+
+async def test_only_a_promptlab_run_becomes_a_version(app: App) -> None:
+    async with app.ingress_client() as browser:
+        body = {"experiment_id": "0", "start_time": int(time.time() * 1000)}
+        other = (await call(browser, "POST", "runs/create", json=body))["run"]["info"]["run_id"]
+        status, said = await make_prompt_version(browser, {"run_id": other, "name": "x"})
+        assert status == 400
+        assert "was not made by PromptLab" in said["message"]
+        status, said = await make_prompt_version(browser, {"run_id": "0" * 32, "name": "x"})
+        assert status == 404
+        status, said = await make_prompt_version(browser, {"name": "x"})
+        assert status == 400
+        assert "run_id and name" in said["message"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from .rest import Mlflow
+from .rest import Mlflow, MlflowError
 
 _logger = logging.getLogger(__name__)
 
@@ -56,7 +56,13 @@ class Mirror:
             wait = _INTERVAL_SECONDS
             try:
                 self._round()
-            except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            except (
+                requests.RequestException,
+                MlflowError,
+                ValueError,
+                KeyError,
+                TypeError,
+            ) as error:
                 # The Gateway may be stopped or still starting: what was mirrored stays.
                 _logger.debug("The Gateway's endpoints could not be mirrored: %s", error)
 
@@ -144,6 +150,6 @@ class Mirror:
                 body = {"model_definition_id": definition["model_definition_id"]}
                 try:
                     self._call("DELETE", "model-definitions/delete", body)
-                except requests.HTTPError:
+                except MlflowError:
                     # A user's own endpoint uses the definition too: it stays.
                     _logger.debug("The model definition of %s is still used.", endpoint["name"])

@@ -6,6 +6,7 @@ good: they are what a later comparison stands on.
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +16,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from sqlite3 import connect
 from typing import Any
 
 import requests
@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from .options import Options
-from .rest import Mlflow
+from .rest import Mlflow, MlflowError
 
 _logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _may_go() -> ColumnElement[bool]:
 
 def _used_bytes(file: Path) -> int:
     """What the database's content takes, without the pages that are free already."""
-    with closing(connect(file, timeout=60)) as connection:
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
         pages, free, size = (
             int(connection.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("page_count", "freelist_count", "page_size")
@@ -169,7 +169,7 @@ def _used_bytes(file: Path) -> int:
 
 def _give_back(file: Path) -> None:
     """Hand free pages back to the file system, a few at a time."""
-    with closing(connect(file, timeout=60, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as connection:
         while free := int(connection.execute("PRAGMA freelist_count").fetchone()[0]):
             connection.execute(f"PRAGMA incremental_vacuum({_PAGES_A_STEP})").fetchall()
             if int(connection.execute("PRAGMA freelist_count").fetchone()[0]) >= free:
@@ -198,7 +198,13 @@ class Nightly:
         while not self._stopped.wait(_seconds_until_night(datetime.now().astimezone())):
             try:
                 self._retention.run()
-            except (OSError, requests.RequestException, SQLAlchemyError) as error:
+            except (
+                OSError,
+                requests.RequestException,
+                MlflowError,
+                SQLAlchemyError,
+                sqlite3.Error,
+            ) as error:
                 _logger.warning("Retention stopped and goes on tomorrow: %s", error)
 
 

@@ -25,6 +25,7 @@ from .kept import api_token, encryption_passphrase
 from .log import log_to_stdout, report
 from .mirror import Mirror
 from .options import Options, read_options
+from .promptlab import PromptVersions
 from .rest import Mlflow
 from .retention import Nightly, Retention
 from .ui import Interface
@@ -68,8 +69,9 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
         )
     )
     mlflow = mlflow_server.load_app()
+    own_api = _own_api(settings)
     interface = Interface(
-        FullDisk(mlflow, settings.data),
+        PromptVersions(FullDisk(mlflow, settings.data), own_api),
         mlflow_server.static_folder(),
         mlflow_server.home_experiment_id,
     )
@@ -104,7 +106,7 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
         settings.api_port,
         gateway or "unknown (start the app with --gateway)",
     )
-    chores = _chores(settings, options, gateway)
+    chores = _chores(settings, options, gateway, own_api)
     for chore in chores:
         chore.start()
     # uvicorn stops cleanly on these and then raises them again, which would end in exit code 143.
@@ -116,10 +118,16 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
     _logger.info("Stopped.")
 
 
-def _chores(settings: Settings, options: Options, gateway: str | None) -> list[Chore]:
-    """What goes on beside answering requests."""
+def _own_api(settings: Settings) -> Mlflow:
+    """This app's own API listener."""
     own_host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
-    mlflow = Mlflow(f"http://{own_host}:{settings.api_port}", api_token(settings.data))
+    return Mlflow(f"http://{own_host}:{settings.api_port}", api_token(settings.data))
+
+
+def _chores(
+    settings: Settings, options: Options, gateway: str | None, mlflow: Mlflow
+) -> list[Chore]:
+    """What goes on beside answering requests."""
     file = settings.database_file if options.database == "sqlite" else None
     retention = Retention(options, database_url(settings, options), file, mlflow)
     chores: list[Chore] = [Nightly(retention)]
