@@ -76,9 +76,9 @@ def started(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
 
 @contextmanager
 def mariadb(folder: Path) -> Iterator[DatabaseServer]:
-    server = program("mariadbd", "mariadb-server")
-    install = program("mariadb-install-db", "mariadb-server")
-    client = program("mariadb", "mariadb-client")
+    server = program("mariadbd", "mariadb-server-core")
+    install = program("mariadb-install-db", "mariadb-server-core")
+    client = program("mariadb", "mariadb-client-core")
     user = f"--user={pwd.getpwuid(os.getuid()).pw_name}"
     data, sock, port = folder / "data", folder / "sock", free_port()
     quiet = ["--no-defaults", user, f"--datadir={data}"]
