@@ -29,9 +29,13 @@ def prepare_database(settings: Settings, options: Options) -> None:
         server_database.prepare(database_url(settings, options))
 
 
-def check_database(settings: Settings, options: Options) -> None:
-    """Raise StartError unless the server can start from the database as it is."""
+def open_database(settings: Settings, options: Options) -> None:
+    """Ready this process for the database.
+
+    Raises StartError unless the server can start from the database as it is.
+    """
     if options.database == "sqlite":
+        sqlite_file.spare_the_disk()
         ready = sqlite_file.is_ready(settings.database_file)
     else:
         ready = server_database.is_ready(database_url(settings, options))

@@ -16,7 +16,7 @@ import uvicorn
 from . import mlflow_server
 from .access import ApiAccess, IngressAccess, by_port
 from .arguments import Settings, add_arguments, settings_from
-from .database import check_database, database_url
+from .database import database_url, open_database
 from .disk import FullDisk
 from .errors import StartError
 from .gateway_link import gateway_url
@@ -45,7 +45,7 @@ def main() -> int:
     try:
         options = read_options(settings.options)
         log_to_stdout(options.log_level)
-        check_database(settings, options)
+        open_database(settings, options)
         sockets = [_bind(settings.host, port) for port in _ports(settings)]
         _run(settings, options, sockets)
     except StartError as error:
