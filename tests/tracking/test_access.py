@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from pathlib import Path
@@ -69,6 +70,19 @@ async def test_the_api_asks_for_the_token(app: App, token: str | None) -> None:
     ):
         assert answer.status == 401
         assert "MLFLOW_TRACKING_TOKEN" in (await answer.json())["message"]
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Basic", "basic"])
+async def test_the_token_may_come_in_another_form(app: App, scheme: str) -> None:
+    given = app.token
+    if scheme.lower() == "basic":
+        given = base64.b64encode(f"anyone:{given}".encode()).decode()
+    header = {"Authorization": f"{scheme} {given}"}
+    async with aiohttp.ClientSession(app.api, headers=header) as client:
+        assert await search(client) == 200
+    wrong = {"Authorization": f"{scheme} {given[:-4]}"}
+    async with aiohttp.ClientSession(app.api, headers=wrong) as client:
+        assert await search(client) == 401
 
 
 async def test_the_api_lets_the_token_in(app: App) -> None:

@@ -63,3 +63,4 @@ def test_the_interfaces_settings_have_the_names_that_the_page_sets() -> None:
     ):
         assert f'"{name}"' in script
     assert "ajax-api/2.0/mlflow/users/current" in script
+    assert '"data-assistant-ui":"true"' in script

@@ -74,7 +74,7 @@ class ApiAccess(_Access):
         if scope["path"] == "/health":
             return None  # the image's health check knows no token
         given = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
-        given = _basic_as_bearer(given)
+        given = _as_bearer(given)
         # Every token is compared, so that the time tells nothing about which one came close.
         if any([hmac.compare_digest(given, expected) for expected in self._expected]):  # noqa: C419
             return None
@@ -105,15 +105,20 @@ def by_port(listeners: dict[int, ASGIApp], lifespan: ASGIApp) -> ASGIApp:
     return app
 
 
-def _basic_as_bearer(given: bytes) -> bytes:
-    """The token as a bearer token when it came as the password of any user, as MLflow's jobs do."""
+def _as_bearer(given: bytes) -> bytes:
+    """The token in one form: a scheme may be written in any case (RFC 9110, 11.1).
+
+    MLflow's own jobs send it as the password of a user instead.
+    """
     scheme, _, rest = given.partition(b" ")
-    if scheme.lower() != b"basic":
+    if scheme.lower() == b"basic":
+        try:
+            rest = base64.b64decode(rest, validate=True).partition(b":")[2]
+        except ValueError:
+            return given
+    elif scheme.lower() != b"bearer":
         return given
-    try:
-        return b"Bearer " + base64.b64decode(rest, validate=True).partition(b":")[2]
-    except ValueError:
-        return given
+    return b"Bearer " + rest
 
 
 def _caller(scope: Scope) -> str:

@@ -81,7 +81,7 @@ class Interface:
         start = f"#/experiments/{experiment}/runs" if experiment else ""
         script = f"const START = {json.dumps(start)};\n{_EDGE_SCRIPT}"
         return HTMLResponse(
-            f"{self._before}<script>(() => {{\n{script}}})();</script>{self._after}",
+            f"{self._before}<script>(() => {{\n{script}}})();</script>{_EDGE_STYLE}{self._after}",
             headers={
                 "Cache-Control": "no-cache",
                 "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
@@ -123,4 +123,6 @@ def _split_index(index: Path) -> tuple[str, str]:
     return head + tag, rest
 
 
+# The Assistant's button would open a panel that has nothing to offer.
+_EDGE_STYLE = '<style>[data-assistant-ui="true"] { display: none !important; }</style>'
 _EDGE_SCRIPT = (Path(__file__).parent / "edge.js").read_text(encoding="utf-8")
