@@ -38,14 +38,18 @@ def test_it_is_one_small_process_that_stops_cleanly_with_exit_code_0(own_app: Ap
 
 def test_a_stop_during_the_start_is_clean_too(own_app: App) -> None:
     process = own_app.start()
-    deadline = time.monotonic() + 60
-    while b"mlflow_tracking.server" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-        assert time.monotonic() < deadline
-    maps = Path(f"/proc/{process.pid}/maps")
-    while "numpy" not in maps.read_text():
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    try:
+        deadline = time.monotonic() + 60
+        while b"mlflow_tracking.server" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            assert time.monotonic() < deadline
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "numpy" not in maps.read_text():
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait(30)
 
 
 def create_experiment(app: App, name: str) -> None:
