@@ -48,6 +48,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
+    else:
+        prompts.expect_nothing()
 
     @callback
     def endpoints_changed() -> None:

@@ -27,6 +27,7 @@ from homeassistant.helpers.selector import (
 
 from .const import (
     CONF_ENDPOINT,
+    CONF_HISTORY_TOKENS,
     CONF_HISTORY_TURNS,
     CONF_MAX_TOKENS,
     CONF_PROMPT_REFERENCE,
@@ -123,6 +124,7 @@ class ConversationAgentFlow(ConfigSubentryFlow):
                 probatio.Optional(CONF_TEMPERATURE): _number(0, 2, 0.05),
                 probatio.Optional(CONF_MAX_TOKENS): _number(1, 200_000),
                 probatio.Required(CONF_HISTORY_TURNS): _number(0, 100),
+                probatio.Optional(CONF_HISTORY_TOKENS): _number(0, 1_000_000),
             }
         )
 

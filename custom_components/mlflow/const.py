@@ -24,6 +24,7 @@ CONF_TEMPERATURE: Final = "temperature"
 CONF_MAX_TOKENS: Final = "max_tokens"
 CONF_HISTORY_TURNS: Final = "history_turns"
 DEFAULT_HISTORY_TURNS: Final = 20
+CONF_HISTORY_TOKENS: Final = "history_tokens"
 
 EXPERIMENT_NAME: Final = "Home Assistant"
 STARTER_PROMPT: Final = "home"
