@@ -19,11 +19,13 @@ from .const import (
     DEFAULT_HISTORY_TURNS,
     DEFAULT_PROMPT_REFERENCE,
     PLATFORMS,
+    SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
 from .gateway import GatewayClient
 from .prompts import PromptLibrary
+from .recorder import TraceRecorder
 from .spool import TraceSpool
 from .tracking import TrackingClient
 
@@ -43,7 +45,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     traces = TraceSpool(hass, entry.entry_id, client)
     await traces.load()
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
-    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces)
+    recorder = TraceRecorder(traces, entry.options)
+    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if tracking is not None:
@@ -110,24 +113,26 @@ def _settings_of(entry: MlflowConfigEntry) -> tuple[Any, ...]:
 def _make_default_agent(
     hass: HomeAssistant, entry: MlflowConfigEntry, gateway: GatewayCoordinator
 ) -> None:
-    """Give a new home its first agent, as soon as there is an endpoint for it; once only."""
+    """Give a new home its first agent and AI task, as soon as there is an endpoint; once only."""
     if entry.data.get(CONF_DEFAULT_AGENT_MADE) or not gateway.chat_endpoints:
         return
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_DEFAULT_AGENT_MADE: True}
     )
-    if any(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)):
+    if entry.subentries:
         return
-    data: dict[str, Any] = {
-        CONF_ENDPOINT: gateway.chat_endpoints[0].name,
+    endpoint = gateway.chat_endpoints[0].name
+    agent: dict[str, Any] = {
+        CONF_ENDPOINT: endpoint,
         CONF_PROMPT_REFERENCE: DEFAULT_PROMPT_REFERENCE,
         CONF_LLM_HASS_API: [LLM_API_ASSIST],
         CONF_HISTORY_TURNS: DEFAULT_HISTORY_TURNS,
     }
-    agent = ConfigSubentry(
-        data=MappingProxyType(data),
-        subentry_type=SUBENTRY_CONVERSATION,
-        title="MLflow",
-        unique_id=None,
-    )
-    hass.config_entries.async_add_subentry(entry, agent)
+    for kind, title, data in (
+        (SUBENTRY_CONVERSATION, "MLflow", agent),
+        (SUBENTRY_AI_TASK, "MLflow AI Task", {CONF_ENDPOINT: endpoint}),
+    ):
+        subentry = ConfigSubentry(
+            data=MappingProxyType(data), subentry_type=kind, title=title, unique_id=None
+        )
+        hass.config_entries.async_add_subentry(entry, subentry)

@@ -104,20 +104,11 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
             user_name=user.name if user else None,
             circumstances=circumstances_of(self.hass, user_input.device_id),
         )
-        trace = self._begin_trace(turn)
-        error: str | None = None
-        try:
+        with self.runtime.recorder.recording(self._begin_trace(turn)) as trace:
             result = await self._answer(turn, trace)
-            if result.response.response_type is intent.IntentResponseType.ERROR:
-                error = _speech_of(result)
-        except BaseException as raised:
-            trace.root.end(error=str(raised) or type(raised).__name__)
-            raise
-        else:
-            trace.root.end(_said("assistant", _speech_of(result)), error=error)
-        finally:
-            trace.tags["error"] = trace.root.error or ""
-            self.runtime.traces.put(trace)
+            spoken = _speech_of(result)
+            failed = result.response.response_type is intent.IntentResponseType.ERROR
+            trace.root.end(_said("assistant", spoken), error=spoken if failed else None)
         return result
 
     async def _answer(self, turn: _Turn, trace: Trace) -> conversation.ConversationResult:
@@ -181,6 +172,11 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
                 "language": turn.user_input.language,
                 "device": turn.circumstances.device or "",
                 "area": turn.circumstances.area or "",
+            },
+            found_by={
+                "session": turn.chat_log.conversation_id,
+                "agent": self.entity_id,
+                "device_id": turn.user_input.device_id or "",
             },
         )
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from .const import EXPERIMENT_NAME
 from .errors import AppAnswerError, NotThisAppError
 from .transport import Transport
 
@@ -155,6 +156,25 @@ class TrackingClient:
         await self._transport.json(
             "POST", "v1/traces", body=otlp, headers={"x-mlflow-experiment-id": experiment_id}
         )
+
+    async def add_assessment(self, trace_id: str, assessment: bytes) -> None:
+        """Attach feedback or an expectation to a stored trace; `assessment` is JSON."""
+        body = b'{"assessment":' + assessment + b"}"
+        path = f"api/3.0/mlflow/traces/{trace_id}/assessments"
+        await self._transport.json("POST", path, body=body)
+
+    async def search_traces(self, session: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the newest traces of the home (MLflow's trace infos), of one session or of all."""
+        experiment = {"experiment_id": await self.experiment_id(EXPERIMENT_NAME)}
+        body: dict[str, Any] = {
+            "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": experiment}],
+            "max_results": limit,
+            "order_by": ["timestamp_ms DESC"],
+        }
+        if session is not None:
+            body["filter"] = f"metadata.`mlflow.trace.session` = '{session}'"
+        answer = await self._transport.json("POST", "api/3.0/mlflow/traces/search", body=body)
+        return list(answer.get("traces", []))
 
     async def link_prompt(self, trace_id: str, name: str, version: int) -> None:
         """Tell MLflow with which prompt version a stored trace was made.
