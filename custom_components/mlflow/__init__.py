@@ -6,7 +6,9 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_LLM_HASS_API, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers.llm import LLM_API_ASSIST
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import llm
+from homeassistant.helpers.typing import ConfigType
 
 from .connect import create_transport
 from .const import (
@@ -18,16 +20,27 @@ from .const import (
     CONF_TRACKING,
     DEFAULT_HISTORY_TURNS,
     DEFAULT_PROMPT_REFERENCE,
+    DOMAIN,
     PLATFORMS,
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
 from .gateway import GatewayClient
+from .llm_api import MlflowAPI
 from .prompts import PromptLibrary
 from .recorder import TraceRecorder
+from .services import async_register_actions
 from .spool import TraceSpool
 from .tracking import TrackingClient
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which are there whether or not an entry is loaded."""
+    async_register_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
@@ -59,6 +72,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
         _make_default_agent(hass, entry, gateway)
 
     entry.async_on_unload(gateway.async_add_listener(endpoints_changed))
+    entry.async_on_unload(llm.async_register_api(hass, MlflowAPI(hass, entry)))
     settings = _settings_of(entry)
 
     async def entry_changed(hass: HomeAssistant, entry: MlflowConfigEntry) -> None:
@@ -125,7 +139,7 @@ def _make_default_agent(
     agent: dict[str, Any] = {
         CONF_ENDPOINT: endpoint,
         CONF_PROMPT_REFERENCE: DEFAULT_PROMPT_REFERENCE,
-        CONF_LLM_HASS_API: [LLM_API_ASSIST],
+        CONF_LLM_HASS_API: [llm.LLM_API_ASSIST],
         CONF_HISTORY_TURNS: DEFAULT_HISTORY_TURNS,
     }
     for kind, title, data in (

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from homeassistant.util.yaml import parse_yaml
+
 from .const import EXPERIMENT_NAME
 from .errors import AppAnswerError, NotThisAppError
 from .transport import Transport
@@ -186,6 +188,24 @@ class TrackingClient:
         await self._call("POST", "traces/link-prompts", body)
         tag = {"key": "mlflow.linkedPrompts", "value": json.dumps(versions)}
         await self._call("PATCH", f"traces/{trace_id}/tags", tag)
+
+    async def promptlab_template(self, run_id: str) -> str | None:
+        """Return the whole prompt template of a PromptLab run; None when it is no such run.
+
+        The run's parameter holds 6,000 characters of it, the file beside its model all of them.
+        """
+        path = {"run_uuid": run_id, "path": "model/parameters.yaml"}
+        try:
+            async with self._transport.open("GET", "get-artifact", params=path) as response:
+                text = await response.text()
+        except AppAnswerError as error:
+            if error.status in (400, 404, 500):
+                return None
+            raise
+        parameters = parse_yaml(text)
+        if not isinstance(parameters, dict) or "prompt_template" not in parameters:
+            return None
+        return str(parameters["prompt_template"])
 
     async def _get(self, path: str, **params: str) -> Any:
         return await self._transport.json("GET", f"{_API}/{path}", params=params)
