@@ -18,6 +18,7 @@ from .const import (
     CONF_HISTORY_TURNS,
     CONF_PROMPT_REFERENCE,
     CONF_TRACKING,
+    CONF_WATCH_OTHERS,
     DEFAULT_HISTORY_TURNS,
     DEFAULT_PROMPT_REFERENCE,
     DOMAIN,
@@ -28,6 +29,7 @@ from .const import (
 from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
 from .gateway import GatewayClient
 from .llm_api import MlflowAPI
+from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
 from .recorder import TraceRecorder
 from .services import async_register_actions
@@ -72,6 +74,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
         _make_default_agent(hass, entry, gateway)
 
     entry.async_on_unload(gateway.async_add_listener(endpoints_changed))
+    if entry.options.get(CONF_WATCH_OTHERS):
+        async_watch_other_agents(hass, entry)
     entry.async_on_unload(llm.async_register_api(hass, MlflowAPI(hass, entry)))
     settings = _settings_of(entry)
 

@@ -103,7 +103,7 @@ class ToolLoop:
                 self.agent_id, self._observed(deltas, completion, model_span, tool_spans)
             ):
                 if isinstance(content, conversation.ToolResultContent):
-                    _end_tool(tool_spans[content.tool_call_id], content.result)
+                    tool_spans[content.tool_call_id].end_with(content.result)
         except BaseException as error:
             for span in (model_span, *tool_spans.values()):
                 span.end(error=str(error) or type(error).__name__)
@@ -159,11 +159,3 @@ class ToolLoop:
                     }
                 }
             )
-
-
-def _end_tool(span: Span, result: llm.ToolResult) -> None:
-    error = None
-    if result.error:
-        data = result.data
-        error = str(data.get("error_text") or data.get("error") or "the tool failed")
-    span.end(result.data, error=error)

@@ -33,10 +33,7 @@ class TraceRecorder:
             raise
         finally:
             trace.root.end()
-            trace.tags["error"] = trace.root.error or ""
-            trace.tags["tools"] = ", ".join(dict.fromkeys(trace.tools))
-            trace.tags["entities"] = ", ".join(trace.entities)
-            self._take(trace)
+            self.take(trace)
 
     @callback
     def listen(self, listener: Callable[[Trace], None]) -> CALLBACK_TYPE:
@@ -49,7 +46,12 @@ class TraceRecorder:
         """Return MLflow's id of the last trace: of a `session`, a `device_id`, an `agent`, or any."""
         return self._last.get((kind, key))
 
-    def _take(self, trace: Trace) -> None:
+    @callback
+    def take(self, trace: Trace) -> None:
+        """Take a finished trace: tag it, remember it, and hand it on."""
+        trace.tags["error"] = trace.root.error or ""
+        trace.tags["tools"] = ", ".join(dict.fromkeys(trace.tools))
+        trace.tags["entities"] = ", ".join(trace.entities)
         for kind, key in trace.found_by.items():
             self._last[kind, key] = trace.mlflow_id
             self._last.move_to_end((kind, key))

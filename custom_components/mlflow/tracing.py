@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
 
@@ -48,6 +49,14 @@ class Span:
             self.ended = time.time_ns()
             self.outputs = outputs
             self.error = error
+
+    def end_with(self, result: llm.ToolResult) -> None:
+        """Note what a tool gave, or why it failed."""
+        error = None
+        if result.error:
+            data = result.data
+            error = str(data.get("error_text") or data.get("error") or "the tool failed")
+        self.end(result.data, error=error)
 
     def note_first_token(self) -> None:
         """Note how long the first word took, once."""

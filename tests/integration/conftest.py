@@ -134,9 +134,13 @@ def own_tracking(tmp_path: Path) -> Generator[Tracking]:
 
 @pytest.fixture(autouse=True)
 async def home(
-    socket_enabled: None, enable_custom_integrations: None, hass: HomeAssistant
+    socket_enabled: None,
+    enable_custom_integrations: None,
+    hass: HomeAssistant,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> HomeAssistant:
     """A home with a kitchen light that voice assistants may see."""
+    hass.config.config_dir = str(tmp_path_factory.mktemp("config"))
     hass.config.location_name = "Test Home"
     assert await async_setup_component(hass, "homeassistant", {})
     assert await async_setup_component(hass, "conversation", {})
