@@ -82,8 +82,8 @@ class TrackingClient:
             if error.code != _MISSING:
                 raise
             answer = await self._call("POST", "experiments/create", {"name": name})
-            return str(answer["experiment_id"])
-        experiment = answer["experiment"]
+            return str(self._part(answer, "experiment_id"))
+        experiment = self._part(answer, "experiment")
         if experiment["lifecycle_stage"] == "deleted":
             body = {"experiment_id": experiment["experiment_id"]}
             await self._call("POST", "experiments/restore", body)
@@ -105,7 +105,7 @@ class TrackingClient:
             if error.status in (400, 404):
                 return None
             raise
-        return _prompt_version(answer["model_version"])
+        return _prompt_version(self._part(answer, "model_version"))
 
     async def prompts(self) -> list[PromptReference]:
         """Return a reference for each alias of each prompt, sorted by name."""
@@ -146,7 +146,7 @@ class TrackingClient:
                 "tags": _tags(tags),
             },
         )
-        return int(answer["model_version"]["version"])
+        return int(self._part(answer, "model_version")["version"])
 
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Let an alias of a prompt mean this version."""
@@ -206,6 +206,12 @@ class TrackingClient:
         if not isinstance(parameters, dict) or "prompt_template" not in parameters:
             return None
         return str(parameters["prompt_template"])
+
+    def _part(self, answer: Any, key: str) -> Any:
+        """Return a part of an answer of MLflow, which another server's answer does not have."""
+        if not isinstance(answer, dict) or key not in answer:
+            raise NotThisAppError(self._transport.app)
+        return answer[key]
 
     async def _get(self, path: str, **params: str) -> Any:
         return await self._transport.json("GET", f"{_API}/{path}", params=params)
