@@ -161,6 +161,20 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
         existing = {api.id for api in llm.async_get_apis(self.hass)}
         return [api for api in self.subentry.data.get(CONF_LLM_HASS_API, []) if api in existing]
 
+    def _pipeline(self, language: str) -> str:
+        """Return the pipeline that leads to this agent; nothing when it may be one of several."""
+        if "assist_pipeline" not in self.hass.config.components:
+            return ""
+        from homeassistant.components import assist_pipeline  # noqa: PLC0415 - only when in use
+
+        names = [
+            pipeline.name
+            for pipeline in assist_pipeline.async_get_pipelines(self.hass)
+            if pipeline.conversation_engine == self.entity_id
+            and pipeline.conversation_language in (language, MATCH_ALL)
+        ]
+        return names[0] if len(names) == 1 else ""
+
     def _begin_trace(self, turn: _Turn) -> Trace:
         text = turn.user_input.text
         return Trace(
@@ -172,6 +186,7 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
                 "language": turn.user_input.language,
                 "device": turn.circumstances.device or "",
                 "area": turn.circumstances.area or "",
+                "pipeline": self._pipeline(turn.user_input.language),
             },
             found_by={
                 "session": turn.chat_log.conversation_id,

@@ -40,6 +40,16 @@ class _Parcel:
     created: int = field(default_factory=time.time_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A parcel that is on disk, and still in memory for as long as it is the newest."""
+
+    name: str
+    size: int
+    header: dict[str, Any]
+    content: bytes
+
+
 class TraceSpool:
     """The way of a trace from a finished turn to MLflow."""
 
@@ -50,6 +60,7 @@ class TraceSpool:
         self._finished: deque[_Parcel] = deque()
         self._sizes: dict[str, int] = {}
         self._refusals: dict[str, int] = {}
+        self._newest: _Written | None = None
         self._experiment_id: str | None = None
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -116,11 +127,12 @@ class TraceSpool:
 
     async def _write(self, parcel: _Parcel) -> None:
         try:
-            name, size = await self._hass.async_add_executor_job(_write, self._folder, parcel)
+            written = await self._hass.async_add_executor_job(_write, self._folder, parcel)
         except OSError as error:
             self._drop(f"it cannot be written to disk ({error})")
         else:
-            self._sizes[name] = size
+            self._sizes[written.name] = written.size
+            self._newest = written
 
     async def _sleep(self) -> None:
         """Wait for a finished turn, or for the end of the pause when something is to be sent."""
@@ -156,7 +168,10 @@ class TraceSpool:
         await self._remove(name)
 
     async def _send(self, client: TrackingClient, name: str) -> None:
-        header, content = await self._hass.async_add_executor_job(_read, self._folder / name)
+        if self._newest is not None and self._newest.name == name:
+            header, content = self._newest.header, self._newest.content
+        else:
+            header, content = await self._hass.async_add_executor_job(_read, self._folder / name)
         if header["kind"] == "assessment":
             await client.add_assessment(header["trace_id"], content)
             return
@@ -168,6 +183,7 @@ class TraceSpool:
 
     async def _remove(self, name: str) -> None:
         self._sizes.pop(name, None)
+        self._newest = None
         self._refusals.pop(name, None)
         await self._hass.async_add_executor_job(_unlink, self._folder / name)
 
@@ -192,19 +208,20 @@ def _scan(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob(f"*{_ENDING}")}
 
 
-def _write(folder: Path, parcel: _Parcel) -> tuple[str, int]:
-    """Write a parcel so that a power cut leaves all of it or nothing; return name and size."""
+def _write(folder: Path, parcel: _Parcel) -> _Written:
+    """Write a parcel so that a power cut leaves all of it or nothing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{parcel.created:020d}-{parcel.header['trace_id']}{_ENDING}"
     header = json.dumps(parcel.header).encode()
-    content = header + b"\n" + gzip.compress(parcel.content(), 6)
+    content = parcel.content()
+    packed = header + b"\n" + gzip.compress(content, 6)
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("wb") as file:
-        file.write(content)
+        file.write(packed)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
-    return path.name, len(content)
+    return _Written(path.name, len(packed), parcel.header, content)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:
