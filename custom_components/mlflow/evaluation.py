@@ -10,6 +10,9 @@ import string
 from dataclasses import dataclass
 from typing import Any
 
+from homeassistant.exceptions import HomeAssistantError
+
+from .const import DOMAIN
 from .errors import AppAnswerError
 from .gateway import GatewayClient
 from .structure import json_schema_format
@@ -38,7 +41,10 @@ class Measure:
     trace: Trace
 
     async def probabilities(self, question: Question) -> dict[str, float]:
-        """Return the probability of each answer; they add up to 1. Raises AppError."""
+        """Return the probability of each answer; they add up to 1.
+
+        Raises AppError, and HomeAssistantError when the model gives none.
+        """
         if len(question.answers) <= _MOST_LABELS:
             measured = await self._measured(question)
             if measured is not None:
@@ -85,7 +91,11 @@ class Measure:
         stated = _stated_numbers(completion, names)
         total = sum(stated.values())
         if total <= 0:
-            return dict.fromkeys(names, 1 / len(names))
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="wrong_structure",
+                translation_placeholders={"reason": "it gave no probabilities"},
+            )
         return {name: value / total for name, value in stated.items()}
 
     def _request(self, question: str) -> dict[str, Any]:

@@ -116,5 +116,5 @@ async def test_probabilities_are_asked_for_where_it_does_not(
 
 async def test_nonsense_is_no_opinion(home: HomeAssistant, gateway: StandInGateway) -> None:
     gateway.script = [says("Yes"), says("no idea")]
-    shares = await measure(home, gateway).probabilities(ASLEEP)
-    assert shares == {"yes": 0.5, "no": 0.5}
+    with pytest.raises(HomeAssistantError):
+        await measure(home, gateway).probabilities(ASLEEP)
