@@ -19,6 +19,8 @@ from aiohttp import web
 NAME = "scripted-model"
 _WORD_SECONDS = 0.015
 _COMMAND = re.compile(r"\bturn (?P<way>on|off) (?:the )?(?P<thing>[\w' ]+?)[.!?]*$", re.IGNORECASE)
+# when and where it was said, which the integration notes after the words
+_CIRCUMSTANCES = re.compile(r"\n\n\[[^\]]*\]$")
 _QUESTION = re.compile(r"^(?:is|are|was|what|which|how|who|where|when)\b", re.IGNORECASE)
 
 Message = dict[str, Any]
@@ -191,6 +193,7 @@ def answer(body: dict[str, Any]) -> Message:
     if messages and messages[-1].get("role") == "tool":
         return {"content": _conclusion(messages)}
     said = _text(next((m for m in reversed(messages) if m.get("role") == "user"), {}))
+    said = _CIRCUMSTANCES.sub("", said)
     system = "\n".join(_text(m) for m in messages if m.get("role") in ("system", "developer"))
     return _command(said, system, tools) or _question(said, tools) or {"content": _echo(said)}
 

@@ -6,7 +6,9 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_LLM_HASS_API, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.helpers.llm import LLM_API_ASSIST
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import llm
+from homeassistant.helpers.typing import ConfigType
 
 from .connect import create_transport
 from .const import (
@@ -16,16 +18,31 @@ from .const import (
     CONF_HISTORY_TURNS,
     CONF_PROMPT_REFERENCE,
     CONF_TRACKING,
+    CONF_WATCH_OTHERS,
     DEFAULT_HISTORY_TURNS,
     DEFAULT_PROMPT_REFERENCE,
+    DOMAIN,
     PLATFORMS,
+    SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
 from .gateway import GatewayClient
+from .llm_api import MlflowAPI
+from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
+from .recorder import TraceRecorder
+from .services import async_register_actions
 from .spool import TraceSpool
 from .tracking import TrackingClient
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, which are there whether or not an entry is loaded."""
+    async_register_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
@@ -43,17 +60,23 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     traces = TraceSpool(hass, entry.entry_id, client)
     await traces.load()
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
-    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces)
+    recorder = TraceRecorder(traces, entry.options)
+    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder)
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
+    else:
+        prompts.expect_nothing()
 
     @callback
     def endpoints_changed() -> None:
         _make_default_agent(hass, entry, gateway)
 
     entry.async_on_unload(gateway.async_add_listener(endpoints_changed))
+    if entry.options.get(CONF_WATCH_OTHERS):
+        async_watch_other_agents(hass, entry)
+    entry.async_on_unload(llm.async_register_api(hass, MlflowAPI(hass, entry)))
     settings = _settings_of(entry)
 
     async def entry_changed(hass: HomeAssistant, entry: MlflowConfigEntry) -> None:
@@ -108,24 +131,26 @@ def _settings_of(entry: MlflowConfigEntry) -> tuple[Any, ...]:
 def _make_default_agent(
     hass: HomeAssistant, entry: MlflowConfigEntry, gateway: GatewayCoordinator
 ) -> None:
-    """Give a new home its first agent, as soon as there is an endpoint for it; once only."""
+    """Give a new home its first agent and AI task, as soon as there is an endpoint; once only."""
     if entry.data.get(CONF_DEFAULT_AGENT_MADE) or not gateway.chat_endpoints:
         return
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_DEFAULT_AGENT_MADE: True}
     )
-    if any(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)):
+    if entry.subentries:
         return
-    data: dict[str, Any] = {
-        CONF_ENDPOINT: gateway.chat_endpoints[0].name,
+    endpoint = gateway.chat_endpoints[0].name
+    agent: dict[str, Any] = {
+        CONF_ENDPOINT: endpoint,
         CONF_PROMPT_REFERENCE: DEFAULT_PROMPT_REFERENCE,
-        CONF_LLM_HASS_API: [LLM_API_ASSIST],
+        CONF_LLM_HASS_API: [llm.LLM_API_ASSIST],
         CONF_HISTORY_TURNS: DEFAULT_HISTORY_TURNS,
     }
-    agent = ConfigSubentry(
-        data=MappingProxyType(data),
-        subentry_type=SUBENTRY_CONVERSATION,
-        title="MLflow",
-        unique_id=None,
-    )
-    hass.config_entries.async_add_subentry(entry, agent)
+    for kind, title, data in (
+        (SUBENTRY_CONVERSATION, "MLflow", agent),
+        (SUBENTRY_AI_TASK, "MLflow AI Task", {CONF_ENDPOINT: endpoint}),
+    ):
+        subentry = ConfigSubentry(
+            data=MappingProxyType(data), subentry_type=kind, title=title, unique_id=None
+        )
+        hass.config_entries.async_add_subentry(entry, subentry)

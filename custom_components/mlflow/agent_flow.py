@@ -1,8 +1,8 @@
-"""The form of a conversation agent, for a new one and for one that is there."""
+"""The forms of a conversation agent and of an AI task, for a new one and for one that is there."""
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, override
 
 import probatio
 from homeassistant.config_entries import (
@@ -27,6 +27,7 @@ from homeassistant.helpers.selector import (
 
 from .const import (
     CONF_ENDPOINT,
+    CONF_HISTORY_TOKENS,
     CONF_HISTORY_TURNS,
     CONF_MAX_TOKENS,
     CONF_PROMPT_REFERENCE,
@@ -39,43 +40,62 @@ from .errors import AppError
 from .gateway import CHAT
 from .tracking import PromptReference
 
-_DEFAULTS: dict[str, Any] = {
+_AGENT_DEFAULTS: dict[str, Any] = {
     CONF_NAME: "MLflow",
     CONF_PROMPT_REFERENCE: DEFAULT_PROMPT_REFERENCE,
     CONF_LLM_HASS_API: [llm.LLM_API_ASSIST],
     CONF_HISTORY_TURNS: DEFAULT_HISTORY_TURNS,
 }
+_TASK_DEFAULTS: dict[str, Any] = {CONF_NAME: "MLflow AI Task"}
 
 
-class ConversationAgentFlow(ConfigSubentryFlow):
-    """One form: name, endpoint, prompt, what it may control, and how it answers."""
+def _select(options: list[str]) -> SelectSelector:
+    return SelectSelector(
+        SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN)
+    )
+
+
+def _number(least: float, most: float, step: float = 1) -> NumberSelector:
+    return NumberSelector(
+        NumberSelectorConfig(min=least, max=most, step=step, mode=NumberSelectorMode.BOX)
+    )
+
+
+_SAMPLING_FIELDS: dict[Any, Any] = {
+    probatio.Optional(CONF_TEMPERATURE): _number(0, 2, 0.05),
+    probatio.Optional(CONF_MAX_TOKENS): _number(1, 200_000),
+}
+
+
+class _ModelFlow(ConfigSubentryFlow):
+    """One form, filled with what the Gateway has now."""
+
+    _step: str
+    _defaults: Mapping[str, Any]
 
     def __init__(self) -> None:
         self._suggested: dict[str, Any] = {}
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Add an agent."""
-        self._suggested = dict(_DEFAULTS)
-        return await self.async_step_agent(user_input)
+        """Add one."""
+        self._suggested = dict(self._defaults)
+        return await self._form(user_input)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Change an agent."""
+        """Change one."""
         subentry = self._get_reconfigure_subentry()
         self._suggested = {CONF_NAME: subentry.title, **subentry.data}
-        return await self.async_step_agent(user_input)
+        return await self._form(user_input)
 
-    async def async_step_agent(
-        self, user_input: dict[str, Any] | None = None
-    ) -> SubentryFlowResult:
-        """Show the form and take it."""
+    async def _form(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         entry: MlflowConfigEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
             return self.async_abort(reason="entry_not_loaded")
         errors: dict[str, str] = {}
         if user_input is not None:
-            if not (errors := _faults_of(user_input)):
+            if not (errors := self._faults_of(user_input)):
                 return self._finish(user_input)
             self._suggested = user_input
         try:
@@ -85,10 +105,16 @@ class ConversationAgentFlow(ConfigSubentryFlow):
                 reason=error.key, description_placeholders=error.translation_placeholders
             )
         return self.async_show_form(
-            step_id="agent",
+            step_id=self._step,
             data_schema=self.add_suggested_values_to_schema(schema, self._suggested),
             errors=errors,
         )
+
+    def _faults_of(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        return {}
+
+    async def _schema(self, runtime: MlflowRuntime) -> probatio.Schema:
+        raise NotImplementedError
 
     def _finish(self, user_input: Mapping[str, Any]) -> SubentryFlowResult:
         data = {key: value for key, value in user_input.items() if value not in (None, "", [])}
@@ -99,9 +125,25 @@ class ConversationAgentFlow(ConfigSubentryFlow):
             self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
         )
 
+
+class ConversationAgentFlow(_ModelFlow):
+    """Name, endpoint, prompt, what the agent may control, and how it answers."""
+
+    _step = "agent"
+    _defaults = _AGENT_DEFAULTS
+
+    async def async_step_agent(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Take the form."""
+        return await self._form(user_input)
+
+    @override
+    def _faults_of(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        return _prompt_faults_of(user_input)
+
+    @override
     async def _schema(self, runtime: MlflowRuntime) -> probatio.Schema:
-        """Build the form with what the Gateway and MLflow have now."""
-        endpoints = [e.name for e in await runtime.gateway.client.endpoints() if e.type == CHAT]
         apis = [
             SelectOptionDict(value=api.id, label=api.name) for api in llm.async_get_apis(self.hass)
         ]
@@ -111,23 +153,44 @@ class ConversationAgentFlow(ConfigSubentryFlow):
         ]
         return probatio.Schema(
             {
-                probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required(
-                    CONF_ENDPOINT, default=endpoints[0] if endpoints else probatio.UNDEFINED
-                ): _select(endpoints),
+                **await _model_fields(runtime),
                 probatio.Optional(CONF_PROMPT_REFERENCE): _select(await _prompts(runtime)),
                 probatio.Optional(CONF_PROMPT): TemplateSelector(),
                 probatio.Optional(CONF_LLM_HASS_API): SelectSelector(
                     SelectSelectorConfig(options=apis, multiple=True)
                 ),
-                probatio.Optional(CONF_TEMPERATURE): _number(0, 2, 0.05),
-                probatio.Optional(CONF_MAX_TOKENS): _number(1, 200_000),
+                **_SAMPLING_FIELDS,
                 probatio.Required(CONF_HISTORY_TURNS): _number(0, 100),
+                probatio.Optional(CONF_HISTORY_TOKENS): _number(0, 1_000_000),
             }
         )
 
 
-def _faults_of(user_input: Mapping[str, Any]) -> dict[str, str]:
+class AITaskFlow(_ModelFlow):
+    """Name, endpoint, and how it answers."""
+
+    _step = "task"
+    _defaults = _TASK_DEFAULTS
+
+    async def async_step_task(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Take the form."""
+        return await self._form(user_input)
+
+    @override
+    async def _schema(self, runtime: MlflowRuntime) -> probatio.Schema:
+        return probatio.Schema({**await _model_fields(runtime), **_SAMPLING_FIELDS})
+
+
+async def _model_fields(runtime: MlflowRuntime) -> dict[Any, Any]:
+    endpoints = [e.name for e in await runtime.gateway.client.endpoints() if e.type == CHAT]
+    first = endpoints[0] if endpoints else probatio.UNDEFINED
+    return {
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Required(CONF_ENDPOINT, default=first): _select(endpoints),
+    }
+
+
+def _prompt_faults_of(user_input: Mapping[str, Any]) -> dict[str, str]:
     """Return what is wrong with the form: an agent needs one prompt or the other."""
     if user_input.get(CONF_PROMPT):
         return {}
@@ -147,15 +210,3 @@ async def _prompts(runtime: MlflowRuntime) -> list[str]:
         with suppress(AppError):
             known |= {str(reference) for reference in await runtime.tracking.client.prompts()}
     return sorted(known)
-
-
-def _select(options: list[str]) -> SelectSelector:
-    return SelectSelector(
-        SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN)
-    )
-
-
-def _number(least: float, most: float, step: float = 1) -> NumberSelector:
-    return NumberSelector(
-        NumberSelectorConfig(min=least, max=most, step=step, mode=NumberSelectorMode.BOX)
-    )

@@ -1,23 +1,22 @@
 """The tool loop: asks the model, lets Home Assistant's LLM API run the tools, and asks again."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from homeassistant.components import conversation
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
+from .completion import Completion, Delta, deltas_of
 from .const import (
     CONF_ENDPOINT,
-    CONF_HISTORY_TURNS,
     CONF_MAX_TOKENS,
     CONF_TEMPERATURE,
-    DEFAULT_HISTORY_TURNS,
     DOMAIN,
 )
 from .gateway import Endpoint, GatewayClient
-from .messages import Completion, Delta, deltas_of, messages_of, tools_of
+from .messages import Telling, tools_of
 from .tracing import Span, SpanType, Trace
 
 MAX_ITERATIONS = 10
@@ -25,22 +24,24 @@ MAX_ITERATIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """How an agent asks its model."""
+    """How a model is asked; `sampling` by the names of OpenAI's API."""
 
     endpoint: str
-    history_turns: int
     sampling: Mapping[str, Any]
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Read them from the data of a subentry; what is not set is left to the endpoint."""
+        """Read them from the data of a subentry; what is not set is left to prompt or endpoint."""
         sampling: dict[str, Any] = {}
         if (temperature := options.get(CONF_TEMPERATURE)) is not None:
             sampling["temperature"] = temperature
         if max_tokens := options.get(CONF_MAX_TOKENS):
             sampling["max_tokens"] = int(max_tokens)
-        turns = int(options.get(CONF_HISTORY_TURNS, DEFAULT_HISTORY_TURNS))
-        return cls(options[CONF_ENDPOINT], turns, sampling)
+        return cls(options[CONF_ENDPOINT], sampling)
+
+    def over(self, settings: Mapping[str, Any]) -> Self:
+        """Return these settings, with a prompt's own where there are none."""
+        return replace(self, sampling={**settings, **self.sampling})
 
 
 @dataclass(slots=True)
@@ -51,8 +52,10 @@ class ToolLoop:
     chat_log: conversation.ChatLog
     agent_id: str
     settings: ChatSettings
+    telling: Telling
     endpoint: Endpoint | None
     trace: Trace
+    response_format: dict[str, Any] | None = None
 
     async def run(self) -> None:
         """Add the model's answer to the chat log, with all the tool calls on the way.
@@ -83,9 +86,11 @@ class ToolLoop:
         """Make one call of the model and run the tools that it asks for."""
         request: dict[str, Any] = {
             "model": self.settings.endpoint,
-            "messages": messages_of(self.chat_log.content, self.settings.history_turns),
+            "messages": self.telling.messages_of(self.chat_log.content),
             **self.settings.sampling,
         }
+        if self.response_format:
+            request["response_format"] = self.response_format
         if tools := tools_of(self.chat_log.llm_api):
             request["tools"] = tools
         completion = Completion()
@@ -98,7 +103,7 @@ class ToolLoop:
                 self.agent_id, self._observed(deltas, completion, model_span, tool_spans)
             ):
                 if isinstance(content, conversation.ToolResultContent):
-                    _end_tool(tool_spans[content.tool_call_id], content.result)
+                    tool_spans[content.tool_call_id].end_with(content.result)
         except BaseException as error:
             for span in (model_span, *tool_spans.values()):
                 span.end(error=str(error) or type(error).__name__)
@@ -154,11 +159,3 @@ class ToolLoop:
                     }
                 }
             )
-
-
-def _end_tool(span: Span, result: llm.ToolResult) -> None:
-    error = None
-    if result.error:
-        data = result.data
-        error = str(data.get("error_text") or data.get("error") or "the tool failed")
-    span.end(result.data, error=error)

@@ -11,21 +11,35 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
+    OptionsFlow,
 )
 from homeassistant.const import CONF_TOKEN, CONF_URL
 from homeassistant.core import callback
 from homeassistant.helpers.hassio import is_hassio
-from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
-from .agent_flow import ConversationAgentFlow
+from .agent_flow import AITaskFlow, ConversationAgentFlow
 from .connect import create_transport
 from .const import (
     CONF_GATEWAY,
+    CONF_RECORD,
     CONF_SLUG,
     CONF_TRACKING,
+    CONF_WATCH_OTHERS,
     DOMAIN,
     ENTRY_UNIQUE_ID,
+    RECORD_ALL,
+    RECORD_NO_CONTENT,
+    RECORD_OFF,
+    SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .errors import AppError, AppTokenRefusedError
@@ -47,6 +61,18 @@ _URLS_SCHEMA = probatio.Schema(
 )
 
 
+_OPTIONS_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_RECORD): SelectSelector(
+            SelectSelectorConfig(
+                options=[RECORD_ALL, RECORD_NO_CONTENT, RECORD_OFF], translation_key="record"
+            )
+        ),
+        probatio.Optional(CONF_WATCH_OTHERS): BooleanSelector(),
+    }
+)
+
+
 class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
     """One entry for the home, with a place for each app."""
 
@@ -62,7 +88,13 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        return {SUBENTRY_CONVERSATION: ConversationAgentFlow}
+        return {SUBENTRY_CONVERSATION: ConversationAgentFlow, SUBENTRY_AI_TASK: AITaskFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> MlflowOptionsFlow:
+        return MlflowOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -200,6 +232,21 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         except AppError as error:
             return error
         return None
+
+
+class MlflowOptionsFlow(OptionsFlow):
+    """What MLflow is told of conversations."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the form and take it."""
+        if user_input is not None:
+            return self.async_create_entry(data=user_input)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                _OPTIONS_SCHEMA, {CONF_RECORD: RECORD_ALL, **self.config_entry.options}
+            ),
+        )
 
 
 def _may_move(place: Mapping[str, Any] | None, present: set[str]) -> bool:

@@ -7,7 +7,7 @@ from homeassistant.const import Platform
 
 DOMAIN: Final = "mlflow"
 LOGGER = logging.getLogger(__package__)
-PLATFORMS: Final = [Platform.CONVERSATION]
+PLATFORMS: Final = [Platform.AI_TASK, Platform.CONVERSATION]
 
 # One entry serves the home, whichever app was discovered first and under whichever hash.
 ENTRY_UNIQUE_ID: Final = "home"
@@ -18,12 +18,20 @@ CONF_SLUG: Final = "slug"
 CONF_DEFAULT_AGENT_MADE: Final = "default_agent_made"
 
 SUBENTRY_CONVERSATION: Final = "conversation"
+SUBENTRY_AI_TASK: Final = "ai_task_data"
 CONF_ENDPOINT: Final = "endpoint"
 CONF_PROMPT_REFERENCE: Final = "prompt_reference"
 CONF_TEMPERATURE: Final = "temperature"
 CONF_MAX_TOKENS: Final = "max_tokens"
 CONF_HISTORY_TURNS: Final = "history_turns"
 DEFAULT_HISTORY_TURNS: Final = 20
+CONF_HISTORY_TOKENS: Final = "history_tokens"
+
+CONF_RECORD: Final = "record"
+RECORD_ALL: Final = "all"
+RECORD_NO_CONTENT: Final = "no_content"
+RECORD_OFF: Final = "off"
+CONF_WATCH_OTHERS: Final = "watch_other_agents"
 
 EXPERIMENT_NAME: Final = "Home Assistant"
 STARTER_PROMPT: Final = "home"

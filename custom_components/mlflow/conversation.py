@@ -1,24 +1,33 @@
 """The conversation agents of the home, one per subentry."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
+from homeassistant.const import CONF_LLM_HASS_API, MATCH_ALL
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import area_registry as ar
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import intent, llm
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .attachments import async_read_attachments
 from .chat import ChatSettings, ToolLoop
-from .const import CONF_PROMPT_REFERENCE, DOMAIN, LOGGER, STARTER_TEXT, SUBENTRY_CONVERSATION
+from .circumstances import Circumstances, circumstances_of
+from .const import (
+    CONF_HISTORY_TOKENS,
+    CONF_HISTORY_TURNS,
+    DEFAULT_HISTORY_TURNS,
+    DOMAIN,
+    SUBENTRY_CONVERSATION,
+)
 from .coordinator import MlflowConfigEntry
 from .entity import MlflowEntity
+from .instructions import InstructionSource
 from .localize import async_localize
+from .messages import Telling
+from .templates import as_template
 from .tracing import Span, SpanType, Trace
-from .tracking import PromptReference
 
 PARALLEL_UPDATES = 0
 
@@ -31,8 +40,19 @@ async def async_setup_entry(
     """Make the agents of all subentries."""
     for subentry in entry.get_subentries_of_type(SUBENTRY_CONVERSATION):
         async_add_entities(
-            [MlflowConversationEntity(entry, subentry)], config_subentry_id=subentry.subentry_id
+            [MlflowConversationEntity(hass, entry, subentry)],
+            config_subentry_id=subentry.subentry_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What the user said, where, and the log it goes into."""
+
+    user_input: conversation.ConversationInput
+    chat_log: conversation.ChatLog
+    user_name: str | None
+    circumstances: Circumstances
 
 
 class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
@@ -44,14 +64,18 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
     _attr_supports_streaming = True
     _attr_translation_key = "agent"
 
-    def __init__(self, entry: MlflowConfigEntry, subentry: ConfigSubentry) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry: MlflowConfigEntry, subentry: ConfigSubentry
+    ) -> None:
         super().__init__(entry, subentry)
-        self._settings = ChatSettings.of(subentry.data)
-        self._text: str = subentry.data.get(CONF_PROMPT, "")
-        self._reference: PromptReference | None = None
-        if not self._text:
-            self._reference = PromptReference.parse(subentry.data[CONF_PROMPT_REFERENCE])
-        if subentry.data.get(CONF_LLM_HASS_API):
+        options = subentry.data
+        self._settings = ChatSettings.of(options)
+        self._turns = int(options.get(CONF_HISTORY_TURNS, DEFAULT_HISTORY_TURNS))
+        self._tokens = int(options.get(CONF_HISTORY_TOKENS, 0))
+        self._instructions = InstructionSource(
+            hass, self.runtime.prompts, subentry.subentry_id, subentry.title, options
+        )
+        if options.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
 
     @property
@@ -62,8 +86,9 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        if self._reference is not None:
-            self.async_on_remove(self.runtime.prompts.want(self._reference))
+        self.async_on_remove(self._instructions.forget)
+        if self._instructions.reference is not None:
+            self.async_on_remove(self.runtime.prompts.want(self._instructions.reference))
 
     @override
     async def _async_handle_message(
@@ -71,48 +96,62 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
         user_input: conversation.ConversationInput,
         chat_log: conversation.ChatLog,
     ) -> conversation.ConversationResult:
-        trace = await self._begin_trace(user_input, chat_log)
-        error: str | None = None
-        try:
-            result = await self._answer(user_input, chat_log, trace)
-            if result.response.response_type is intent.IntentResponseType.ERROR:
-                error = _speech_of(result)
-        except BaseException as raised:
-            trace.root.end(error=str(raised) or type(raised).__name__)
-            raise
-        else:
-            trace.root.end(_said("assistant", _speech_of(result)), error=error)
-        finally:
-            trace.tags["error"] = trace.root.error or ""
-            self.runtime.traces.put(trace)
+        user_id = user_input.context.user_id
+        user = await self.hass.auth.async_get_user(user_id) if user_id else None
+        turn = _Turn(
+            user_input=user_input,
+            chat_log=chat_log,
+            user_name=user.name if user else None,
+            circumstances=circumstances_of(self.hass, user_input.device_id),
+        )
+        with self.runtime.recorder.recording(self._begin_trace(turn)) as trace:
+            result = await self._answer(turn, trace)
+            spoken = _speech_of(result)
+            failed = result.response.response_type is intent.IntentResponseType.ERROR
+            trace.root.end(_said("assistant", spoken), error=spoken if failed else None)
         return result
 
-    async def _answer(
-        self,
-        user_input: conversation.ConversationInput,
-        chat_log: conversation.ChatLog,
-        trace: Trace,
-    ) -> conversation.ConversationResult:
+    async def _answer(self, turn: _Turn, trace: Trace) -> conversation.ConversationResult:
+        user_input, chat_log = turn.user_input, turn.chat_log
+        llm_context = user_input.as_llm_context(DOMAIN)
+        instructions = await self._instructions.get(
+            {
+                "ha_name": self.hass.config.location_name,
+                "user_name": turn.user_name,
+                "language": user_input.language,
+                "device": turn.circumstances.device,
+                "area": turn.circumstances.area,
+                "llm_context": llm_context,
+            }
+        )
+        trace.prompt = instructions.version
+        gateway = self.runtime.gateway
         try:
             await chat_log.async_provide_llm_data(
-                user_input.as_llm_context(DOMAIN),
+                llm_context,
                 self._apis(),
-                await self._prompt(trace),
+                as_template(instructions.system),
                 user_input.extra_system_prompt,
             )
+            telling = Telling(
+                turns=self._turns,
+                tokens=self._tokens,
+                examples=instructions.examples,
+                circumstances=turn.circumstances,
+                files=await async_read_attachments(self.hass, chat_log.content),
+            )
+            loop = ToolLoop(
+                client=gateway.client,
+                chat_log=chat_log,
+                agent_id=self.entity_id,
+                settings=self._settings.over(instructions.settings),
+                telling=telling,
+                endpoint=gateway.endpoint(self._settings.endpoint),
+                trace=trace,
+            )
+            await loop.run()
         except conversation.ConverseError as error:
             return error.as_conversation_result()
-        gateway = self.runtime.gateway
-        loop = ToolLoop(
-            client=gateway.client,
-            chat_log=chat_log,
-            agent_id=self.entity_id,
-            settings=self._settings,
-            endpoint=gateway.endpoint(self._settings.endpoint),
-            trace=trace,
-        )
-        try:
-            await loop.run()
         except HomeAssistantError as error:
             return await self._say_error(user_input, chat_log, error)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
@@ -122,39 +161,39 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
         existing = {api.id for api in llm.async_get_apis(self.hass)}
         return [api for api in self.subentry.data.get(CONF_LLM_HASS_API, []) if api in existing]
 
-    async def _prompt(self, trace: Trace) -> str:
-        """Return the prompt's template: MLflow's, its last known one, or the one that comes with us."""
-        if self._reference is None:
-            return self._text
-        prompts = self.runtime.prompts
-        if self.runtime.tracking is None:
-            version = prompts.get(self._reference)
-        else:
-            version = await prompts.get_first(self._reference)
-        if version is None:
-            LOGGER.debug("%s was never seen; the built-in prompt stands in", self._reference)
-            return STARTER_TEXT
-        trace.prompt = (version.name, version.version)
-        return "\n".join(message.content for message in version.messages)
+    def _pipeline(self, language: str) -> str:
+        """Return the pipeline that leads to this agent; nothing when it may be one of several."""
+        if "assist_pipeline" not in self.hass.config.components:
+            return ""
+        from homeassistant.components import assist_pipeline  # noqa: PLC0415 - only when in use
 
-    async def _begin_trace(
-        self, user_input: conversation.ConversationInput, chat_log: conversation.ChatLog
-    ) -> Trace:
-        user_id = user_input.context.user_id
-        user = await self.hass.auth.async_get_user(user_id) if user_id else None
-        trace = Trace(
-            root=Span(self.subentry.title, SpanType.AGENT, _said("user", user_input.text)),
-            session=chat_log.conversation_id,
-            user=user.name if user else None,
+        names = [
+            pipeline.name
+            for pipeline in assist_pipeline.async_get_pipelines(self.hass)
+            if pipeline.conversation_engine == self.entity_id
+            and pipeline.conversation_language in (language, MATCH_ALL)
+        ]
+        return names[0] if len(names) == 1 else ""
+
+    def _begin_trace(self, turn: _Turn) -> Trace:
+        text = turn.user_input.text
+        return Trace(
+            root=Span(self.subentry.title, SpanType.AGENT, _said("user", text)),
+            session=turn.chat_log.conversation_id,
+            user=turn.user_name,
+            tags={
+                "agent": self.subentry.title,
+                "language": turn.user_input.language,
+                "device": turn.circumstances.device or "",
+                "area": turn.circumstances.area or "",
+                "pipeline": self._pipeline(turn.user_input.language),
+            },
+            found_by={
+                "session": turn.chat_log.conversation_id,
+                "agent": self.entity_id,
+                "device_id": turn.user_input.device_id or "",
+            },
         )
-        trace.tags = {"agent": self.subentry.title, "language": user_input.language}
-        if user_input.device_id and (
-            device := dr.async_get(self.hass).async_get(user_input.device_id)
-        ):
-            trace.tags["device"] = device.name_by_user or device.name or ""
-            if device.area_id and (area := ar.async_get(self.hass).async_get_area(device.area_id)):
-                trace.tags["area"] = area.name
-        return trace
 
     async def _say_error(
         self,

@@ -13,6 +13,7 @@ from .const import LOGGER
 from .errors import AppError, AppTokenRefusedError
 from .gateway import CHAT, Endpoint, GatewayClient
 from .prompts import PromptLibrary
+from .recorder import TraceRecorder
 from .spool import TraceSpool
 from .tracking import TrackingClient
 
@@ -31,6 +32,7 @@ class MlflowRuntime:
     tracking: TrackingCoordinator | None
     prompts: PromptLibrary
     traces: TraceSpool
+    recorder: TraceRecorder
 
 
 class GatewayCoordinator(DataUpdateCoordinator[list[Endpoint]]):

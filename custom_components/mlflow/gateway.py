@@ -47,6 +47,25 @@ class GatewayClient:
         except (KeyError, TypeError) as error:
             raise NotThisAppError(self._transport.app) from error
 
+    async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a whole completion (`chat.completion`)."""
+        async with self._transport.open(
+            "POST", "v1/chat/completions", body=request, timeout=CHAT_TIMEOUT
+        ) as response:
+            return self._checked(_parsed(await response.text()), response)
+
+    async def usage(self) -> dict[str, dict[str, Any]]:
+        """Return today's counters by endpoint; empty from a Gateway that does not count."""
+        try:
+            answer = await self._transport.json("GET", "usage")
+        except AppAnswerError as error:
+            if error.status == 404:
+                return {}
+            raise
+        if not isinstance(answer, dict):
+            return {}
+        return {row["endpoint"]: row for row in answer.get("rows", []) if row.get("endpoint")}
+
     async def stream_chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the chunks (`chat.completion.chunk`) of a streamed completion as they arrive.
 

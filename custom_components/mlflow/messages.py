@@ -1,106 +1,93 @@
-"""Translates between Home Assistant's chat log and OpenAI's chat messages, both ways."""
+"""Tells a chat log of Home Assistant, and the tools that go with it, as OpenAI messages."""
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import probatio
 from homeassistant.components import conversation
 from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_dumps
-from homeassistant.util.json import JsonObjectType
-from homeassistant.util.ulid import ulid_now
 
-type Delta = conversation.AssistantContentDeltaDict | conversation.ToolResultContentDeltaDict
+from .circumstances import Circumstances, without_clock
 
 
-@dataclass(slots=True)
-class Completion:
-    """What a streamed completion turned out to be, filled while it streams."""
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How a chat log is told to the model.
 
-    text: str = ""
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    finish_reason: str | None = None
-    model: str | None = None
-    usage: dict[str, Any] = field(default_factory=dict)
+    `turns` and `tokens` limit what is told again of earlier turns (a token is taken for four
+    characters); `tokens` 0 is no limit.
+    """
 
-    @property
-    def message(self) -> dict[str, Any]:
-        """The assistant message, as the next request repeats it."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
-        if self.tool_calls:
-            message["tool_calls"] = self.tool_calls
+    turns: int
+    tokens: int = 0
+    examples: tuple[dict[str, Any], ...] = ()
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    files: Mapping[Path, dict[str, Any]] = field(default_factory=dict)
+
+    def messages_of(self, contents: Iterable[conversation.Content]) -> list[dict[str, Any]]:
+        """Return the system message, the examples, earlier turns and the one that is now.
+
+        A turn begins with the user and is kept whole, so that no tool result loses its call.
+        """
+        system: list[dict[str, Any]] = []
+        turns: list[list[dict[str, Any]]] = [[]]
+        for content in contents:
+            message = self._message_of(content)
+            if message["role"] == "system":
+                system.append(message)
+                continue
+            if message["role"] == "user":
+                turns.append([])
+            turns[-1].append(message)
+        kept = self._kept([turn for turn in turns if turn])
+        return [*system, *self.examples, *(message for turn in kept for message in turn)]
+
+    def _kept(self, turns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+        *earlier, now = turns
+        earlier = earlier[-self.turns :] if self.turns else []
+        if not self.tokens:
+            return [*earlier, now]
+        room = self.tokens * 4
+        kept = [now]
+        for turn in reversed(earlier):
+            room -= sum(len(json_dumps(message)) for message in turn)
+            if room < 0:
+                break
+            kept.insert(0, turn)
+        return kept
+
+    def _message_of(self, content: conversation.Content) -> dict[str, Any]:
+        match content:
+            case conversation.SystemContent():
+                return {"role": "system", "content": without_clock(content.content)}
+            case conversation.UserContent():
+                return {"role": "user", "content": self._said(content)}
+            case conversation.ToolResultContent():
+                return {
+                    "role": "tool",
+                    "tool_call_id": content.tool_call_id,
+                    "content": json_dumps(content.result.data),
+                }
+        message: dict[str, Any] = {"role": "assistant", "content": content.content or ""}
+        if content.tool_calls:
+            message["content"] = content.content or None
+            message["tool_calls"] = [_call_of(call) for call in content.tool_calls]
         return message
 
-    @property
-    def tokens(self) -> dict[str, int]:
-        """Tokens by MLflow's names; empty when the endpoint did not count."""
-        if not self.usage:
-            return {}
-        tokens_in = self.usage.get("prompt_tokens") or 0
-        tokens_out = self.usage.get("completion_tokens") or 0
-        tokens = {
-            "input_tokens": tokens_in,
-            "output_tokens": tokens_out,
-            "total_tokens": self.usage.get("total_tokens") or tokens_in + tokens_out,
-        }
-        details = self.usage.get("prompt_tokens_details") or {}
-        if (cached := details.get("cached_tokens")) is not None:
-            tokens["cache_read_input_tokens"] = cached
-        return tokens
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the model had nothing to say and nothing to do."""
-        return not self.text and not self.tool_calls
+    def _said(self, content: conversation.UserContent) -> str | list[dict[str, Any]]:
+        text = f"{content.content}\n\n{self.circumstances.note(content.created)}"
+        if not content.attachments:
+            return text
+        files = [self.files[attachment.path] for attachment in content.attachments]
+        return [{"type": "text", "text": text}, *files]
 
 
-def messages_of(contents: Iterable[conversation.Content], turns: int) -> list[dict[str, Any]]:
-    """Return the system message, the last `turns` turns and the one that is now.
-
-    A turn begins with the user and is kept whole, so that no tool result loses its call.
-    """
-    system: list[dict[str, Any]] = []
-    history: list[list[dict[str, Any]]] = [[]]
-    for content in contents:
-        message = _message_of(content)
-        if message["role"] == "system":
-            system.append(message)
-            continue
-        if message["role"] == "user":
-            history.append([])
-        history[-1].append(message)
-    kept = [turn for turn in history if turn][-(turns + 1) :]
-    return system + [message for turn in kept for message in turn]
-
-
-def _message_of(content: conversation.Content) -> dict[str, Any]:
-    match content:
-        case conversation.ToolResultContent():
-            return {
-                "role": "tool",
-                "tool_call_id": content.tool_call_id,
-                "content": json_dumps(content.result.data),
-            }
-        case conversation.AssistantContent() if content.tool_calls:
-            return {
-                "role": "assistant",
-                "content": content.content or None,
-                "tool_calls": [
-                    {
-                        "id": call.id,
-                        "type": "function",
-                        "function": {
-                            "name": call.tool_name,
-                            "arguments": json_dumps(call.tool_args),
-                        },
-                    }
-                    for call in content.tool_calls
-                ],
-            }
-        case _:
-            return {"role": content.role, "content": content.content or ""}
+def _call_of(call: llm.ToolInput) -> dict[str, Any]:
+    function = {"name": call.tool_name, "arguments": json_dumps(call.tool_args)}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def tools_of(api: llm.APIInstance | None) -> list[dict[str, Any]]:
@@ -120,109 +107,3 @@ def _tool(tool: llm.Tool, serializer: Callable[[Any], Any] | None) -> dict[str, 
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
-
-
-async def deltas_of(
-    chunks: AsyncIterable[dict[str, Any]], completion: Completion, *, has_tools: bool
-) -> AsyncGenerator[Delta]:
-    """Turn the chunks of a completion into deltas of the chat log, and note it in `completion`.
-
-    Tool calls are given when the stream has ended: their arguments come in pieces. A call that
-    cannot be made (there are no tools, or its arguments are not a JSON object) is answered with an
-    error that tells the model so.
-    """
-    begun = False
-    calls: dict[int, dict[str, Any]] = {}
-    async for chunk in chunks:
-        completion.model = chunk.get("model") or completion.model
-        completion.usage = chunk.get("usage") or completion.usage
-        for choice in chunk.get("choices") or []:
-            completion.finish_reason = choice.get("finish_reason") or completion.finish_reason
-            delta = choice.get("delta") or {}
-            _collect(calls, delta.get("tool_calls") or [])
-            if said := _said(delta, completion):
-                if not begun:
-                    begun = True
-                    said["role"] = "assistant"
-                yield said
-    completion.tool_calls = list(calls.values())
-    if not calls:
-        return
-    inputs, results = _inputs_of(completion.tool_calls, has_tools=has_tools)
-    last: conversation.AssistantContentDeltaDict = {"tool_calls": inputs}
-    if not begun:
-        last["role"] = "assistant"
-    yield last
-    for result in results:
-        yield result
-
-
-def _said(
-    delta: dict[str, Any], completion: Completion
-) -> conversation.AssistantContentDeltaDict | None:
-    said: conversation.AssistantContentDeltaDict = {}
-    if text := delta.get("content"):
-        completion.text += text
-        said["content"] = text
-    if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-        said["thinking_content"] = thought
-    return said or None
-
-
-def _collect(calls: dict[int, dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
-    """Add pieces of tool calls to what came before; some providers give no index or no id."""
-    for piece in pieces:
-        function = piece.get("function") or {}
-        index = piece.get("index")
-        if index is None:
-            index = len(calls) if piece.get("id") or not calls else max(calls)
-        call = calls.setdefault(
-            index,
-            {
-                "id": piece.get("id") or ulid_now(),
-                "type": "function",
-                "function": {"name": "", "arguments": ""},
-            },
-        )
-        call["function"]["name"] += function.get("name") or ""
-        arguments = function.get("arguments") or ""
-        call["function"]["arguments"] += (
-            arguments if isinstance(arguments, str) else json_dumps(arguments)
-        )
-
-
-def _inputs_of(
-    calls: list[dict[str, Any]], *, has_tools: bool
-) -> tuple[list[llm.ToolInput], list[conversation.ToolResultContentDeltaDict]]:
-    """Return what the chat log shall call, and the results of the calls that cannot be made."""
-    inputs: list[llm.ToolInput] = []
-    results: list[conversation.ToolResultContentDeltaDict] = []
-    for call in calls:
-        name = call["function"]["name"]
-        arguments = _arguments_of(call)
-        if has_tools and arguments is not None:
-            inputs.append(llm.ToolInput(name, arguments, id=call["id"]))
-            continue
-        inputs.append(llm.ToolInput(name, arguments or {}, id=call["id"], external=True))
-        data: JsonObjectType = (
-            {"error": "InvalidArguments", "error_text": "The arguments are not a JSON object."}
-            if has_tools
-            else {"error": "NoTools", "error_text": "There are no tools in this conversation."}
-        )
-        results.append(
-            {
-                "role": "tool_result",
-                "tool_call_id": call["id"],
-                "tool_name": name,
-                "result": llm.ToolResult(data, error=True),
-            }
-        )
-    return inputs, results
-
-
-def _arguments_of(call: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        arguments = json.loads(call["function"]["arguments"] or "{}")
-    except ValueError:
-        return None
-    return arguments if isinstance(arguments, dict) else None

@@ -23,6 +23,7 @@ class _Stored(TypedDict):
 
     starter_made: bool
     versions: dict[str, dict[str, Any]]
+    good: dict[str, dict[str, Any]]
 
 
 class PromptLibrary:
@@ -31,6 +32,8 @@ class PromptLibrary:
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._store: Store[_Stored] = Store(hass, 1, f"{DOMAIN}.prompts.{entry_id}")
         self._versions: dict[PromptReference, PromptVersion] = {}
+        self._good: dict[PromptReference, PromptVersion] = {}
+        self.missing: set[PromptReference] = set()
         self._wanted: list[PromptReference] = []
         self._looked = asyncio.Event()
         self._starter_made = False
@@ -39,10 +42,8 @@ class PromptLibrary:
         """Read what was known when Home Assistant last ran."""
         if stored := await self._store.async_load():
             self._starter_made = stored["starter_made"]
-            self._versions = {
-                PromptReference.parse(reference): _from_stored(version)
-                for reference, version in stored["versions"].items()
-            }
+            self._versions = _from_stored(stored["versions"])
+            self._good = _from_stored(stored.get("good", {}))
 
     async def forget(self) -> None:
         """Remove the copy on disk."""
@@ -59,6 +60,11 @@ class PromptLibrary:
         """Return the last known version, or None when the prompt was never seen."""
         return self._versions.get(reference)
 
+    @callback
+    def expect_nothing(self) -> None:
+        """Let nobody wait for a first look: there is no MLflow to look at."""
+        self._looked.set()
+
     async def get_first(self, reference: PromptReference) -> PromptVersion | None:
         """Return the last known version; a prompt never seen may take a moment, just after start."""
         if reference not in self._versions:
@@ -66,6 +72,18 @@ class PromptLibrary:
                 async with asyncio.timeout(_FIRST_LOOK_SECONDS):
                     await self._looked.wait()
         return self.get(reference)
+
+    @callback
+    def get_good(self, reference: PromptReference) -> PromptVersion | None:
+        """Return the last version that could be rendered."""
+        return self._good.get(reference)
+
+    @callback
+    def note_good(self, reference: PromptReference, version: PromptVersion) -> None:
+        """Remember that a version could be rendered."""
+        if self._good.get(reference) != version:
+            self._good[reference] = version
+            self._store.async_delay_save(self._stored, 1)
 
     @property
     def versions(self) -> dict[str, int]:
@@ -83,11 +101,15 @@ class PromptLibrary:
         if not self._starter_made:
             await self._make_starter(client)
         known = dict(self._versions)
+        missing = set()
         for reference in dict.fromkeys(self._wanted):
             if version := await client.prompt(reference):
                 self._versions[reference] = version
+            else:
+                missing.add(reference)
+        self.missing = missing
         if known != self._versions:
-            await self._save()
+            await self._store.async_save(self._stored())
 
     async def _make_starter(self, client: TrackingClient) -> None:
         """Give a new home its first prompt; one that is there already is left alone."""
@@ -98,13 +120,27 @@ class PromptLibrary:
             )
             await client.set_alias(STARTER_PROMPT, STARTER_ALIAS, version)
         self._starter_made = True
-        await self._save()
+        await self._store.async_save(self._stored())
 
-    async def _save(self) -> None:
-        versions = {str(reference): asdict(v) for reference, v in self._versions.items()}
-        await self._store.async_save({"starter_made": self._starter_made, "versions": versions})
+    def _stored(self) -> _Stored:
+        return {
+            "starter_made": self._starter_made,
+            "versions": _to_stored(self._versions),
+            "good": _to_stored(self._good),
+        }
 
 
-def _from_stored(stored: dict[str, Any]) -> PromptVersion:
-    messages = tuple(Message(**message) for message in stored["messages"])
-    return PromptVersion(stored["name"], stored["version"], messages, stored["settings"])
+def _to_stored(versions: dict[PromptReference, PromptVersion]) -> dict[str, dict[str, Any]]:
+    return {str(reference): asdict(version) for reference, version in versions.items()}
+
+
+def _from_stored(stored: dict[str, dict[str, Any]]) -> dict[PromptReference, PromptVersion]:
+    return {
+        PromptReference.parse(reference): PromptVersion(
+            name=version["name"],
+            version=version["version"],
+            messages=tuple(Message(**message) for message in version["messages"]),
+            settings=version["settings"],
+        )
+        for reference, version in stored.items()
+    }

@@ -1,7 +1,7 @@
-"""Keeps finished traces on disk until MLflow has them, and brings them there in the background.
+"""Keeps traces and what people say of them on disk until MLflow has them, and brings them there.
 
-A file per trace: a line of JSON (`trace_id`, `prompt`), then its OTLP JSON, gzipped. A name begins
-with the time, so that the names in order are the traces in order.
+A file per parcel: a line of JSON (`kind`, `trace_id`, `prompt`), then its JSON, gzipped. A name
+begins with the time, so that the names in order are the parcels in order.
 """
 
 import asyncio
@@ -9,12 +9,16 @@ import gzip
 import json
 import os
 import shutil
+import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import DOMAIN, EXPERIMENT_NAME, LOGGER
@@ -27,6 +31,25 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _ENDING = ".trace"
 
 
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """What is to be brought to MLflow; `content` is made in a thread."""
+
+    header: dict[str, Any]
+    content: Callable[[], bytes]
+    created: int = field(default_factory=time.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A parcel that is on disk, and still in memory for as long as it is the newest."""
+
+    name: str
+    size: int
+    header: dict[str, Any]
+    content: bytes
+
+
 class TraceSpool:
     """The way of a trace from a finished turn to MLflow."""
 
@@ -34,9 +57,10 @@ class TraceSpool:
         self._hass = hass
         self._client = client
         self._folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.traces.{entry_id}"))
-        self._finished: deque[Trace] = deque()
+        self._finished: deque[_Parcel] = deque()
         self._sizes: dict[str, int] = {}
         self._refusals: dict[str, int] = {}
+        self._newest: _Written | None = None
         self._experiment_id: str | None = None
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -61,8 +85,18 @@ class TraceSpool:
     @callback
     def put(self, trace: Trace) -> None:
         """Take a finished trace, in which nothing changes any more."""
+        header = {"kind": "trace", "trace_id": trace.mlflow_id, "prompt": trace.prompt}
+        self._put(_Parcel(header, trace.otlp))
+
+    @callback
+    def put_assessment(self, trace_id: str, assessment: dict[str, Any]) -> None:
+        """Take what somebody says of a trace, which may itself still be on its way."""
+        header = {"kind": "assessment", "trace_id": trace_id}
+        self._put(_Parcel(header, lambda: json_bytes(assessment)))
+
+    def _put(self, parcel: _Parcel) -> None:
         if self._client is not None:
-            self._finished.append(trace)
+            self._finished.append(parcel)
             self._wake.set()
 
     @callback
@@ -91,13 +125,14 @@ class TraceSpool:
                 await self._remove(min(self._sizes))
                 self._drop(f"{MAX_BYTES // 1_048_576} MB of traces wait for MLflow Tracking")
 
-    async def _write(self, trace: Trace) -> None:
+    async def _write(self, parcel: _Parcel) -> None:
         try:
-            name, size = await self._hass.async_add_executor_job(_write, self._folder, trace)
+            written = await self._hass.async_add_executor_job(_write, self._folder, parcel)
         except OSError as error:
             self._drop(f"it cannot be written to disk ({error})")
         else:
-            self._sizes[name] = size
+            self._sizes[written.name] = written.size
+            self._newest = written
 
     async def _sleep(self) -> None:
         """Wait for a finished turn, or for the end of the pause when something is to be sent."""
@@ -133,15 +168,22 @@ class TraceSpool:
         await self._remove(name)
 
     async def _send(self, client: TrackingClient, name: str) -> None:
-        header, otlp = await self._hass.async_add_executor_job(_read, self._folder / name)
+        if self._newest is not None and self._newest.name == name:
+            header, content = self._newest.header, self._newest.content
+        else:
+            header, content = await self._hass.async_add_executor_job(_read, self._folder / name)
+        if header["kind"] == "assessment":
+            await client.add_assessment(header["trace_id"], content)
+            return
         if self._experiment_id is None:
             self._experiment_id = await client.experiment_id(EXPERIMENT_NAME)
-        await client.export_trace(otlp, self._experiment_id)
+        await client.export_trace(content, self._experiment_id)
         if header["prompt"]:
             await client.link_prompt(header["trace_id"], *header["prompt"])
 
     async def _remove(self, name: str) -> None:
         self._sizes.pop(name, None)
+        self._newest = None
         self._refusals.pop(name, None)
         await self._hass.async_add_executor_job(_unlink, self._folder / name)
 
@@ -166,19 +208,20 @@ def _scan(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob(f"*{_ENDING}")}
 
 
-def _write(folder: Path, trace: Trace) -> tuple[str, int]:
-    """Write a trace so that a power cut leaves all of it or nothing; return name and size."""
+def _write(folder: Path, parcel: _Parcel) -> _Written:
+    """Write a parcel so that a power cut leaves all of it or nothing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{trace.root.started // 1_000_000:013d}-{trace.id}{_ENDING}"
-    header = json.dumps({"trace_id": trace.mlflow_id, "prompt": trace.prompt}).encode()
-    content = header + b"\n" + gzip.compress(trace.otlp(), 6)
+    path = folder / f"{parcel.created:020d}-{parcel.header['trace_id']}{_ENDING}"
+    header = json.dumps(parcel.header).encode()
+    content = parcel.content()
+    packed = header + b"\n" + gzip.compress(content, 6)
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("wb") as file:
-        file.write(content)
+        file.write(packed)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
-    return path.name, len(content)
+    return _Written(path.name, len(packed), parcel.header, content)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
 
@@ -49,6 +50,14 @@ class Span:
             self.outputs = outputs
             self.error = error
 
+    def end_with(self, result: llm.ToolResult) -> None:
+        """Note what a tool gave, or why it failed."""
+        error = None
+        if result.error:
+            data = result.data
+            error = str(data.get("error_text") or data.get("error") or "the tool failed")
+        self.end(result.data, error=error)
+
     def note_first_token(self) -> None:
         """Note how long the first word took, once."""
         elapsed = (time.time_ns() - self.started) / 1e6
@@ -57,15 +66,48 @@ class Span:
 
 @dataclass(slots=True)
 class Trace:
-    """A turn: its root span, the steps in it, and what it is found by."""
+    """A turn: its root span and the steps in it.
+
+    `found_by` is what feedback may call it by (session, device_id, agent); without `has_content`
+    MLflow gets times, tokens, tools and errors, and nothing that was said.
+    """
 
     root: Span
-    session: str
+    session: str | None = None
     user: str | None = None
     prompt: tuple[str, int] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
+    found_by: dict[str, str] = field(default_factory=dict)
+    has_content: bool = True
     id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that were called, in order."""
+        return [span.name for span in self.spans if span.type is SpanType.TOOL]
+
+    @property
+    def entities(self) -> list[str]:
+        """The entities that tools say they have acted on."""
+        return list(
+            dict.fromkeys(
+                target["id"]
+                for span in self.spans
+                if span.type is SpanType.TOOL
+                for target in _targets_of(span.outputs)
+                if target.get("type") == "entity" and target.get("id")
+            )
+        )
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """Input and output tokens of all model calls."""
+        usages = [span.attributes.get("mlflow.chat.tokenUsage", {}) for span in self.spans]
+        return {
+            key: sum(usage.get(key, 0) for usage in usages)
+            for key in ("input_tokens", "output_tokens")
+        }
 
     @property
     def mlflow_id(self) -> str:
@@ -82,25 +124,30 @@ class Trace:
         """Return the trace as an ExportTraceServiceRequest; long turns take time: use a thread."""
         attributes = {f"mlflow.traceTag.{key}": value for key, value in self.tags.items() if value}
         attributes["mlflow.traceTag.mlflow.traceName"] = self.root.name
-        attributes["session.id"] = self.session
+        if self.session:
+            attributes["session.id"] = self.session
         if self.user:
             attributes["user.id"] = self.user
         spans = [
-            _span(self.id, self.root, attributes),
-            *(_span(self.id, span, {}) for span in self.spans),
+            _span(self.id, self.root, attributes, has_content=self.has_content),
+            *(_span(self.id, span, {}, has_content=self.has_content) for span in self.spans),
         ]
         scope = {"scope": {"name": "mlflow.home_assistant"}, "spans": spans}
         return json_bytes({"resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [scope]}]})
 
 
-def _span(trace_id: str, span: Span, more: dict[str, Any]) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "mlflow.spanType": str(span.type),
-        "mlflow.spanInputs": _text(span.inputs),
-        "mlflow.spanOutputs": _text(span.outputs),
-        **span.attributes,
-        **more,
-    }
+def _targets_of(result: Any) -> list[dict[str, Any]]:
+    """Return what an intent says it has acted on; other tools say nothing of the kind."""
+    data = result.get("data") if isinstance(result, dict) else None
+    targets = data.get("success") if isinstance(data, dict) else None
+    return targets if isinstance(targets, list) else []
+
+
+def _span(trace_id: str, span: Span, more: dict[str, Any], *, has_content: bool) -> dict[str, Any]:
+    attributes = {"mlflow.spanType": str(span.type), **span.attributes, **more}
+    if has_content:
+        attributes["mlflow.spanInputs"] = _text(span.inputs)
+        attributes["mlflow.spanOutputs"] = _text(span.outputs)
     status: dict[str, Any] = {"code": _STATUS_OK}
     events = []
     if span.error is not None:

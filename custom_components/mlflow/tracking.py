@@ -4,6 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from homeassistant.util.yaml import parse_yaml
+
+from .const import EXPERIMENT_NAME
 from .errors import AppAnswerError, NotThisAppError
 from .transport import Transport
 
@@ -79,8 +82,8 @@ class TrackingClient:
             if error.code != _MISSING:
                 raise
             answer = await self._call("POST", "experiments/create", {"name": name})
-            return str(answer["experiment_id"])
-        experiment = answer["experiment"]
+            return str(self._part(answer, "experiment_id"))
+        experiment = self._part(answer, "experiment")
         if experiment["lifecycle_stage"] == "deleted":
             body = {"experiment_id": experiment["experiment_id"]}
             await self._call("POST", "experiments/restore", body)
@@ -102,7 +105,7 @@ class TrackingClient:
             if error.status in (400, 404):
                 return None
             raise
-        return _prompt_version(answer["model_version"])
+        return _prompt_version(self._part(answer, "model_version"))
 
     async def prompts(self) -> list[PromptReference]:
         """Return a reference for each alias of each prompt, sorted by name."""
@@ -143,7 +146,7 @@ class TrackingClient:
                 "tags": _tags(tags),
             },
         )
-        return int(answer["model_version"]["version"])
+        return int(self._part(answer, "model_version")["version"])
 
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Let an alias of a prompt mean this version."""
@@ -156,6 +159,25 @@ class TrackingClient:
             "POST", "v1/traces", body=otlp, headers={"x-mlflow-experiment-id": experiment_id}
         )
 
+    async def add_assessment(self, trace_id: str, assessment: bytes) -> None:
+        """Attach feedback or an expectation to a stored trace; `assessment` is JSON."""
+        body = b'{"assessment":' + assessment + b"}"
+        path = f"api/3.0/mlflow/traces/{trace_id}/assessments"
+        await self._transport.json("POST", path, body=body)
+
+    async def search_traces(self, session: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the newest traces of the home (MLflow's trace infos), of one session or of all."""
+        experiment = {"experiment_id": await self.experiment_id(EXPERIMENT_NAME)}
+        body: dict[str, Any] = {
+            "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": experiment}],
+            "max_results": limit,
+            "order_by": ["timestamp_ms DESC"],
+        }
+        if session is not None:
+            body["filter"] = f"metadata.`mlflow.trace.session` = '{session}'"
+        answer = await self._transport.json("POST", "api/3.0/mlflow/traces/search", body=body)
+        return list(answer.get("traces", []))
+
     async def link_prompt(self, trace_id: str, name: str, version: int) -> None:
         """Tell MLflow with which prompt version a stored trace was made.
 
@@ -166,6 +188,30 @@ class TrackingClient:
         await self._call("POST", "traces/link-prompts", body)
         tag = {"key": "mlflow.linkedPrompts", "value": json.dumps(versions)}
         await self._call("PATCH", f"traces/{trace_id}/tags", tag)
+
+    async def promptlab_template(self, run_id: str) -> str | None:
+        """Return the whole prompt template of a PromptLab run; None when it is no such run.
+
+        The run's parameter holds 6,000 characters of it, the file beside its model all of them.
+        """
+        path = {"run_uuid": run_id, "path": "model/parameters.yaml"}
+        try:
+            async with self._transport.open("GET", "get-artifact", params=path) as response:
+                text = await response.text()
+        except AppAnswerError as error:
+            if error.status in (400, 404, 500):
+                return None
+            raise
+        parameters = parse_yaml(text)
+        if not isinstance(parameters, dict) or "prompt_template" not in parameters:
+            return None
+        return str(parameters["prompt_template"])
+
+    def _part(self, answer: Any, key: str) -> Any:
+        """Return a part of an answer of MLflow, which another server's answer does not have."""
+        if not isinstance(answer, dict) or key not in answer:
+            raise NotThisAppError(self._transport.app)
+        return answer[key]
 
     async def _get(self, path: str, **params: str) -> Any:
         return await self._transport.json("GET", f"{_API}/{path}", params=params)

@@ -134,9 +134,13 @@ def own_tracking(tmp_path: Path) -> Generator[Tracking]:
 
 @pytest.fixture(autouse=True)
 async def home(
-    socket_enabled: None, enable_custom_integrations: None, hass: HomeAssistant
+    socket_enabled: None,
+    enable_custom_integrations: None,
+    hass: HomeAssistant,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> HomeAssistant:
     """A home with a kitchen light that voice assistants may see."""
+    hass.config.config_dir = str(tmp_path_factory.mktemp("config"))
     hass.config.location_name = "Test Home"
     assert await async_setup_component(hass, "homeassistant", {})
     assert await async_setup_component(hass, "conversation", {})
@@ -169,9 +173,11 @@ type MakeEntry = Callable[..., MockConfigEntry]
 
 @pytest.fixture
 def make_entry(home: HomeAssistant, gateway: StandInGateway) -> MakeEntry:
-    """Make an entry as the flow makes it, with one agent."""
+    """Make an entry as the flow makes it, with one agent and one AI task."""
 
-    def make(tracking: Tracking | None = None, **agent: Any) -> MockConfigEntry:
+    def make(
+        tracking: Tracking | None = None, options: dict[str, Any] | None = None, **agent: Any
+    ) -> MockConfigEntry:
         data: dict[str, Any] = {
             "gateway": {"url": gateway.url, "token": gateway.token},
             "default_agent_made": True,
@@ -186,12 +192,20 @@ def make_entry(home: HomeAssistant, gateway: StandInGateway) -> MakeEntry:
             title="Butler",
             unique_id=None,
         )
+        task = ConfigSubentryDataWithId(
+            data={"endpoint": "small"},
+            subentry_id="task",
+            subentry_type="ai_task_data",
+            title="Clerk",
+            unique_id=None,
+        )
         entry = MockConfigEntry(
             domain="mlflow",
             title="MLflow",
             unique_id="home",
             data=data,
-            subentries_data=[subentry],
+            options=options or {},
+            subentries_data=[subentry, task],
         )
         entry.add_to_hass(home)
         return entry

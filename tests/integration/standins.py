@@ -117,6 +117,8 @@ class StandInGateway(Server):
             status, message = self.refusal
             return web.json_response({"error": {"message": message}}, status=status)
         deltas = self.script.pop(0)(body)
+        if not body.get("stream"):
+            return web.json_response(_completion(deltas))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for number, delta in enumerate(deltas):
@@ -142,6 +144,17 @@ class StandInGateway(Server):
     async def _write(self, response: web.StreamResponse, **chunk: Any) -> None:
         chunk |= {"object": "chat.completion.chunk", "model": "scripted-model-1"}
         await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+
+def _completion(deltas: list[dict[str, Any]]) -> dict[str, Any]:
+    """A whole answer: the pieces in one, with the probabilities that one of them may bring."""
+    text = "".join(delta.get("content", "") for delta in deltas)
+    choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
+    for delta in deltas:
+        if "logprobs" in delta:
+            choice["logprobs"] = delta["logprobs"]
+    usage = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
+    return {"object": "chat.completion", "choices": [choice], "usage": usage}
 
 
 class StandInSupervisor(Server):

@@ -1,17 +1,30 @@
 """What one who talks to an agent notices."""
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from homeassistant.components import conversation
 from homeassistant.components.conversation import chat_log as chat_logs
 from homeassistant.components.conversation import trace as core_traces
 from homeassistant.core import Context, HomeAssistant
+from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import chat_session, intent
+from homeassistant.helpers import device_registry as dr
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    MockConfigEntry,
+)
 
 from .conftest import Ask, MakeEntry, speech
 from .standins import Reply, StandInGateway, calls, says
+
+
+def words(message: dict[str, Any]) -> str:
+    """What was said, without the note of when and where."""
+    return str(message["content"]).partition("\n\n[")[0]
 
 
 def turns_on(name: str) -> Reply:
@@ -190,8 +203,100 @@ async def test_only_so_many_earlier_turns_are_told_again(
         result = await ask(f"question {number}", conversation_id=conversation_id)
         conversation_id = result.conversation_id
 
-    told = [message["content"] for message in gateway.requests[-1]["messages"][1:]]
+    told = [words(message) for message in gateway.requests[-1]["messages"][1:]]
     assert told == ["question 1", "answer 1", "question 2"]
+
+
+async def test_only_so_many_tokens_of_earlier_turns_are_told_again(
+    home: HomeAssistant, gateway: StandInGateway, make_entry: MakeEntry, ask: Ask
+) -> None:
+    assert await home.config_entries.async_setup(make_entry(history_tokens=300).entry_id)
+    gateway.script = [says("x" * 1000), says("short"), says("end")]
+    conversation_id = None
+    for number in range(3):
+        result = await ask(f"question {number}", conversation_id=conversation_id)
+        conversation_id = result.conversation_id
+
+    told = [words(message) for message in gateway.requests[-1]["messages"][1:]]
+    assert told == ["question 1", "short", "question 2"]
+
+
+@pytest.mark.parametrize("apis", [["assist"], None])
+async def test_a_conversation_grows_only_at_its_end(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    ask: Ask,
+    apis: list[str] | None,
+) -> None:
+    """So a provider's prefix cache holds: what was sent is sent again, byte for byte."""
+    assert await home.config_entries.async_setup(make_entry(llm_hass_api=apis).entry_id)
+    gateway.script = [says("one"), says("two"), says("three")]
+    conversation_id = None
+    for number in range(3):
+        with freeze_time(f"2026-11-20 21:0{number}:00+00:00", real_asyncio=True):
+            result = await ask(f"question {number}", conversation_id=conversation_id)
+        conversation_id = result.conversation_id
+
+    first, second, third = (json.dumps(r["messages"])[:-1] for r in gateway.requests)
+    assert second.startswith(first)
+    assert third.startswith(second)
+    assert gateway.requests[0].get("tools") == gateway.requests[2].get("tools")
+    system = gateway.requests[0]["messages"][0]["content"]
+    assert "Current time is" not in system
+
+
+async def test_the_model_is_told_when_and_where(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+) -> None:
+    await home.config.async_set_time_zone("Europe/Amsterdam")
+    satellites = MockConfigEntry(domain="test")
+    satellites.add_to_hass(home)
+    area = ar.async_get(home).async_create("Kitchen")
+    device = dr.async_get(home).async_get_or_create(
+        config_entry_id=satellites.entry_id, identifiers={("test", "1")}, name="Satellite"
+    )
+    dr.async_get(home).async_update_device(device.id, area_id=area.id)
+    assert await home.config_entries.async_setup(make_entry().entry_id)
+    gateway.script = [says("Hello.")]
+
+    with freeze_time("2026-11-20 21:05:00+00:00", real_asyncio=True):
+        await conversation.async_converse(
+            home, "hello", None, Context(), agent_id="conversation.butler", device_id=device.id
+        )
+
+    said = gateway.requests[0]["messages"][-1]["content"]
+    assert said == "hello\n\n[Friday 2026-11-20 22:05; device: Satellite; area: Kitchen]"
+
+
+async def test_a_picture_goes_to_the_model(
+    home: HomeAssistant, gateway: StandInGateway, make_entry: MakeEntry, ask: Ask, tmp_path: Path
+) -> None:
+    assert await home.config_entries.async_setup(make_entry().entry_id)
+    picture = tmp_path / "door.png"
+    picture.write_bytes(b"not really a picture")
+    attachment = conversation.Attachment("media-source://door", "image/png", picture)
+    gateway.script = [says("A door.")]
+
+    async def show() -> conversation.ConversationResult:
+        with (
+            chat_session.async_get_chat_session(home) as session,
+            chat_logs.async_get_chat_log(home, session) as log,
+        ):
+            log.async_add_user_content(
+                conversation.UserContent("what is this", attachments=[attachment])
+            )
+            return await ask("what is this", conversation_id=session.conversation_id)
+
+    assert speech(await show()) == "A door."
+    text, image = gateway.requests[0]["messages"][-1]["content"]
+    assert text["text"].startswith("what is this")
+    assert image["image_url"]["url"].startswith("data:image/png;base64,bm90IHJlYWxs")
+
+    picture.unlink()
+    assert "door.png cannot be read" in speech(await show())
 
 
 async def test_a_question_keeps_the_conversation_open(

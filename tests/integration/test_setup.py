@@ -54,8 +54,9 @@ async def test_two_clicks_give_an_agent_that_answers(
     assert entry.state is ConfigEntryState.LOADED
     assert entry.data["gateway"] == {"slug": GATEWAY}
     assert entry.data["tracking"] == {"slug": TRACKING}
-    [agent] = entry.subentries.values()
+    agent, task = entry.subentries.values()
     assert (agent.title, agent.data["endpoint"]) == ("MLflow", "home")
+    assert (task.title, task.data["endpoint"]) == ("MLflow AI Task", "home")
     gateway.script = [says("Hello from the Gateway.")]
     result = await home.services.async_call(
         "conversation",
@@ -180,7 +181,8 @@ async def test_the_first_agent_waits_for_the_first_endpoint(
     await home.async_block_till_done()
     assert home.states.get("conversation.mlflow") is not None
 
-    home.config_entries.async_remove_subentry(only_entry(home), *only_entry(home).subentries)
+    for subentry_id in list(only_entry(home).subentries):
+        home.config_entries.async_remove_subentry(only_entry(home), subentry_id)
     await home.async_block_till_done()
     assert await home.config_entries.async_reload(only_entry(home).entry_id)
     assert not only_entry(home).subentries

@@ -1,11 +1,16 @@
 """What MLflow knows of a turn afterwards, whatever happened to MLflow meanwhile."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from custom_components.mlflow.tracking import PromptReference, TrackingClient
-from homeassistant.core import HomeAssistant
+from homeassistant.components import conversation
+from homeassistant.core import Context, HomeAssistant
 
 from .conftest import Ask, MakeEntry, Tracking, eventually
 from .standins import StandInGateway, calls, says
@@ -149,3 +154,124 @@ async def test_what_happened_while_mlflow_was_away_is_there_afterwards_once(
     traces = await traces_of(mlflow(own_tracking), session)
     asked = sorted(trace["trace_info"]["request_preview"] for trace in traces)
     assert asked == sorted(f"question {n}" for n in range(20))
+
+
+async def test_without_content_a_trace_keeps_times_tokens_and_tools(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking, {"record": "no_content"})
+    assert await home.config_entries.async_setup(entry.entry_id)
+    gateway.script = [calls(("llm__GetDateTime", {"secret": 1})), says("A whispered answer.")]
+    session = (await ask("a whispered question")).conversation_id
+    [trace] = await eventually(lambda: traces_of(mlflow(shared_tracking), session))
+    assert "whispered" not in json.dumps(trace)
+    assert "secret" not in json.dumps(trace)
+    assert trace["trace_info"]["tags"]["tools"] == "llm__GetDateTime"
+    assert attributes_of(trace["spans"][1])["mlflow.chat.tokenUsage"]["input_tokens"] == 100
+
+
+async def test_nothing_is_recorded_when_that_is_wanted(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking, {"record": "off"})
+    assert await home.config_entries.async_setup(entry.entry_id)
+    gateway.script = [says("Hello.")]
+    await ask("hello")
+    assert entry.runtime_data.traces.waiting == 0
+
+
+async def test_other_agents_are_recorded_when_that_is_wanted(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking, {"record": "all", "watch_other_agents": True})
+    assert await home.config_entries.async_setup(entry.entry_id)
+    other = await conversation.async_converse(
+        home, "turn on the kitchen lights", None, Context(), language="en"
+    )
+    [trace] = await eventually(lambda: traces_of(mlflow(shared_tracking), other.conversation_id))
+    assert trace["trace_info"]["request_preview"] == "turn on the kitchen lights"
+    assert trace["trace_info"]["response_preview"]
+    assert trace["trace_info"]["tags"]["kind"] == "other_agent"
+
+    gateway.script = [says("Hello.")]
+    own = (await ask("hello")).conversation_id
+    await eventually(lambda: traces_of(mlflow(shared_tracking), own))
+    await asyncio.sleep(1.5)  # longer than another agent's turn is looked for
+    assert len(await traces_of(mlflow(shared_tracking), own)) == 1
+
+
+async def test_long_texts_are_cut_and_say_so(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+) -> None:
+    assert await home.config_entries.async_setup(make_entry(shared_tracking).entry_id)
+    gateway.script = [says("Fine.")]
+    session = (await ask("blah " * 20_000)).conversation_id
+    [trace] = await eventually(lambda: traces_of(mlflow(shared_tracking), session))
+    told = attributes_of(trace["spans"][0])["mlflow.spanInputs"]["messages"][0]["content"]
+    assert told.endswith("[cut here: 100000 characters in all]")
+    assert len(told) < 40_000
+
+
+async def test_the_spool_is_bounded_and_says_what_it_dropped(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    ask: Ask,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    own_tracking.stop()
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    gateway.script = [says("ok")] * 8
+    with patch("custom_components.mlflow.spool.MAX_BYTES", 6_000):
+        for number in range(8):
+            await ask(f"question {number}")
+        spool = entry.runtime_data.traces
+        await eventually(lambda: spool.waiting + spool.dropped == 8 and spool.dropped)
+        await eventually(lambda: disk_use(Path(home.config.path(".storage"))) <= 6_000)
+    assert "A trace is lost, because" in caplog.text
+    assert caplog.text.count("A trace is lost, because") == 1
+
+
+def disk_use(storage: Path) -> int:
+    return sum(path.stat().st_size for path in storage.glob("mlflow.traces.*/*"))
+
+
+async def test_a_trace_that_mlflow_never_takes_does_not_hold_up_the_others(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+) -> None:
+    entry = make_entry(shared_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    spool = entry.runtime_data.traces
+    spool.put_assessment("tr-" + "0" * 32, {"assessment_name": "x", "feedback": {"value": True}})
+    gateway.script = [says("one"), says("two")]
+    first = (await ask("one")).conversation_id
+    await eventually(lambda: traces_of(mlflow(shared_tracking), first))
+    await eventually(lambda: spool.waiting == 0)
+    assert spool.dropped == 1
