@@ -6,6 +6,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_LLM_HASS_API, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import llm
 from homeassistant.helpers.typing import ConfigType
@@ -26,8 +27,16 @@ from .const import (
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
-from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
+from .coordinator import (
+    GatewayCoordinator,
+    MlflowConfigEntry,
+    MlflowRuntime,
+    TrackingCoordinator,
+    UsageCoordinator,
+)
+from .finished import FinishedTurns
 from .gateway import GatewayClient
+from .issues import IssueWatch, forget_all
 from .llm_api import MlflowAPI
 from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
@@ -47,10 +56,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
     """Set up the home: the Gateway must answer, MLflow may come later."""
+    issues = IssueWatch(hass, entry)
     gateway = GatewayCoordinator(
         hass, entry, GatewayClient(create_transport(hass, CONF_GATEWAY, entry.data[CONF_GATEWAY]))
     )
-    await gateway.async_config_entry_first_refresh()
+    try:
+        await gateway.async_config_entry_first_refresh()
+    except ConfigEntryNotReady:
+        await issues.look_at_gateway(gateway.last_exception)
+        raise
     _make_default_agent(hass, entry, gateway)
 
     place = entry.data.get(CONF_TRACKING)
@@ -61,13 +75,16 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     await traces.load()
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
     recorder = TraceRecorder(traces, entry.options)
-    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder)
+    usage = UsageCoordinator(hass, entry, gateway.client)
+    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder, usage)
+    entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
     else:
         prompts.expect_nothing()
+    issues.start()
 
     @callback
     def endpoints_changed() -> None:
@@ -99,6 +116,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> N
     """Remove what the entry keeps on disk."""
     await PromptLibrary(hass, entry.entry_id).forget()
     await TraceSpool(hass, entry.entry_id, None).forget()
+    forget_all(hass)
 
 
 def _watch_tracking(
