@@ -28,7 +28,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
 from .agent_flow import AITaskFlow, ConversationAgentFlow
-from .connect import create_transport
+from .connect import async_check
 from .const import (
     CONF_GATEWAY,
     CONF_RECORD,
@@ -44,8 +44,6 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .errors import AppError, AppTokenRefusedError
-from .gateway import GatewayClient
-from .tracking import TrackingClient
 from .transport import APP_NAMES
 
 TITLE = "MLflow"
@@ -177,7 +175,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             data: dict[str, Any] = {app: {CONF_SLUG: slug} for app, slug in self._slugs.items()}
             if CONF_GATEWAY not in data:
                 errors["base"] = "gateway_missing"
-            elif error := await self._check(CONF_GATEWAY, data[CONF_GATEWAY]):
+            elif error := await async_check(self.hass, CONF_GATEWAY, data[CONF_GATEWAY]):
                 errors["base"] = error.key
                 placeholders |= error.translation_placeholders or {}
             else:
@@ -194,7 +192,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             data = _places_of(user_input)
             for app, place in data.items():
-                if error := await self._check(app, place):
+                if error := await async_check(self.hass, app, place):
                     errors[_field_of(app, error)] = error.key
                     placeholders |= error.translation_placeholders or {}
             if not errors:
@@ -238,7 +236,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             data = _places_of(user_input)
             for app, place in data.items():
                 place[CONF_TOKEN] = place[CONF_TOKEN] or known.get(app, {}).get(CONF_TOKEN, "")
-                if error := await self._check(app, place):
+                if error := await async_check(self.hass, app, place):
                     errors[_field_of(app, error)] = error.key
                     placeholders |= error.translation_placeholders or {}
             if not errors:
@@ -285,7 +283,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
                 for app, place in places.items()
             }
             for app, place in places.items():
-                error = await self._check(app, place)
+                error = await async_check(self.hass, app, place)
                 if isinstance(error, AppTokenRefusedError):
                     errors[f"{app}_token"] = error.key
             if not errors:
@@ -297,18 +295,6 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
             errors=errors,
         )
-
-    async def _check(self, app: str, place: Mapping[str, Any]) -> AppError | None:
-        """Return what is wrong with an app at a place, or None."""
-        transport = create_transport(self.hass, app, place)
-        try:
-            if app == CONF_GATEWAY:
-                await GatewayClient(transport).endpoints()
-            else:
-                await TrackingClient(transport).check()
-        except AppError as error:
-            return error
-        return None
 
 
 class MlflowOptionsFlow(OptionsFlow):

@@ -7,7 +7,10 @@ from homeassistant.const import CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .const import CONF_SLUG
+from .const import CONF_GATEWAY, CONF_SLUG
+from .errors import AppError
+from .gateway import GatewayClient
+from .tracking import TrackingClient
 from .transport import Transport, UrlTransport
 
 
@@ -18,3 +21,16 @@ def create_transport(hass: HomeAssistant, app: str, place: Mapping[str, Any]) ->
 
         return IngressTransport(hass, app, slug)
     return UrlTransport(async_get_clientsession(hass), app, place[CONF_URL], place.get(CONF_TOKEN))
+
+
+async def async_check(hass: HomeAssistant, app: str, place: Mapping[str, Any]) -> AppError | None:
+    """Return what is wrong with an app at a place, or None."""
+    transport = create_transport(hass, app, place)
+    try:
+        if app == CONF_GATEWAY:
+            await GatewayClient(transport).endpoints()
+        else:
+            await TrackingClient(transport).check()
+    except AppError as error:
+        return error
+    return None
