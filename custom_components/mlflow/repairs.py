@@ -4,7 +4,7 @@ from typing import Any
 
 import probatio
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import (
@@ -16,6 +16,7 @@ from homeassistant.helpers.selector import (
 from .const import CONF_ENDPOINT, CONF_PROMPT_REFERENCE
 from .coordinator import MlflowConfigEntry
 from .errors import AppError
+from .gateway import CHAT
 
 
 async def async_create_fix_flow(
@@ -90,11 +91,13 @@ class ReplaceFlow(RepairsFlow):
             )
             return self.async_create_entry(data={})
         try:
-            choices = await self._choices(entry, subentry)
+            choices = await self._choices(entry)
         except AppError as error:
             return self.async_abort(
                 reason=error.key, description_placeholders=error.translation_placeholders
             )
+        if not choices:
+            return self.async_abort(reason="nothing_to_choose")
         selector = SelectSelector(
             SelectSelectorConfig(options=choices, mode=SelectSelectorMode.DROPDOWN)
         )
@@ -105,12 +108,12 @@ class ReplaceFlow(RepairsFlow):
             description_placeholders=issue.translation_placeholders if issue else None,
         )
 
-    async def _choices(self, entry: MlflowConfigEntry, subentry: ConfigSubentry) -> list[str]:
+    async def _choices(self, entry: MlflowConfigEntry) -> list[str]:
         """Return what exists. Raises AppError when the app does not answer."""
         runtime = entry.runtime_data
         if self._field == CONF_ENDPOINT:
-            await runtime.gateway.async_refresh()
-            return [endpoint.name for endpoint in runtime.gateway.chat_endpoints]
+            endpoints = await runtime.gateway.client.endpoints()
+            return [endpoint.name for endpoint in endpoints if endpoint.type == CHAT]
         if runtime.tracking is None:
             return []
         return [str(reference) for reference in await runtime.tracking.client.prompts()]

@@ -179,7 +179,7 @@ class _Devices:
         for device in dr.async_entries_for_config_entry(registry, self._entry.entry_id):
             ours = {i for i in device.identifiers if i[0] == DOMAIN and i[1].startswith(prefix)}
             if ours and not ours & stays:
-                registry.async_update_device(device.id, remove_config_entry_id=self._entry.entry_id)
+                registry.async_remove_device(device.id)
 
 
 class UsageSensor(CoordinatorEntity[UsageCoordinator], SensorEntity):

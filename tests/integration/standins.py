@@ -181,6 +181,10 @@ class StandInSupervisor(Server):
         self.apps[slug] = address
         self.ingress_tokens[slug] = secrets.token_urlsafe(16)
 
+    def uninstall(self, slug: str) -> None:
+        """Remove an app."""
+        del self.apps[slug], self.ingress_tokens[slug]
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/addons", self._list),
