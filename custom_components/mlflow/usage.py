@@ -73,7 +73,7 @@ class Usage:
         rows = self.endpoints.values()
         costs = [row.cost for row in rows if row.cost is not None]
         counters = {name: sum(getattr(row, name) for row in rows) for name in _COUNTERS}
-        return EndpointUsage(**counters, cost=sum(costs) if costs or not rows else None)
+        return EndpointUsage(**counters, cost=sum(costs, 0.0) if costs or not rows else None)
 
     @classmethod
     def parse(cls, answer: Any) -> Self:

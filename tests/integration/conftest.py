@@ -71,6 +71,7 @@ class Tracking:
         self._ports = _free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._ports[1]}"
+        self.ingress_url = f"http://127.0.0.1:{self._ports[0]}"
         (folder / "options.json").write_text("{}")
 
     def _command(self, verb: str) -> list[str]:
