@@ -96,16 +96,19 @@ class ReplaceFlow(RepairsFlow):
             return self.async_abort(
                 reason=error.key, description_placeholders=error.translation_placeholders
             )
+        issue = ir.async_get(self.hass).async_get_issue(self.handler, self.issue_id)
+        placeholders = issue.translation_placeholders if issue else None
         if not choices:
-            return self.async_abort(reason="nothing_to_choose")
+            return self.async_abort(
+                reason="nothing_to_choose", description_placeholders=placeholders
+            )
         selector = SelectSelector(
             SelectSelectorConfig(options=choices, mode=SelectSelectorMode.DROPDOWN)
         )
-        issue = ir.async_get(self.hass).async_get_issue(self.handler, self.issue_id)
         return self.async_show_form(
             step_id="replace",
             data_schema=probatio.Schema({probatio.Required(self._field): selector}),
-            description_placeholders=issue.translation_placeholders if issue else None,
+            description_placeholders=placeholders,
         )
 
     async def _choices(self, entry: MlflowConfigEntry) -> list[str]:

@@ -79,7 +79,7 @@ async def test_agents_answer_through_everything_that_happens_to_the_apps(
     await answers(6)
     await eventually(all_stored)
     assert (runtime.traces.sent, runtime.traces.dropped) == (9, 0)
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
 
 
 async def test_a_home_that_starts_before_its_supervisor_answers_is_set_up_later(
@@ -93,11 +93,11 @@ async def test_a_home_that_starts_before_its_supervisor_answers_is_set_up_later(
     through_supervisor(home, entry, gateway=GATEWAY)
     await supervisor.stop()
     assert not await home.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.state == ConfigEntryState.SETUP_RETRY
     assert not ir.async_get(home).issues
     await supervisor.start()
     assert await home.config_entries.async_reload(entry.entry_id)
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
 
 
 def census(home: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:

@@ -95,7 +95,7 @@ async def test_a_stopped_app_is_started_from_repairs(
     supervisor.broken = {GATEWAY}
     form = await manager.async_configure(form["flow_id"], {})
     assert form["errors"] == {"base": "not_started"}
-    assert "it has no endpoint" in form["description_placeholders"]["reason"]
+    assert "it has no endpoint" in str(form["description_placeholders"])
     supervisor.broken = set()
     done = await manager.async_configure(form["flow_id"], {})
     assert done["type"] is FlowResultType.CREATE_ENTRY
@@ -189,6 +189,7 @@ async def test_an_endpoint_that_comes_back_is_no_issue_any_more(
     await until(home, entry, {"endpoint_gone_agent", "endpoint_gone_task"})
     _, form = await fixing(home, "endpoint_gone_agent")
     assert (form["type"], form["reason"]) == (FlowResultType.ABORT, "nothing_to_choose")
+    assert form["description_placeholders"] == {"agent": "Butler", "endpoint": "home"}
     await gateway.stop()
     _, form = await fixing(home, "endpoint_gone_agent")
     assert (form["type"], form["reason"]) == (FlowResultType.ABORT, "app_unreachable")

@@ -50,7 +50,7 @@ async def test_addresses_change_and_a_token_left_empty_stays(
         assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
         await home.async_block_till_done()
 
-        assert entry.state is ConfigEntryState.LOADED
+        assert entry.state == ConfigEntryState.LOADED
         assert entry.data["gateway"] == {"url": other.url, "token": gateway.token}
         assert entry.data["default_agent_made"], "notes to ourselves stay"
         await eventually(lambda: entry.runtime_data.prompts.versions)
@@ -79,7 +79,7 @@ async def test_from_addresses_to_the_installed_apps_and_back(
     await home.async_block_till_done()
     assert entry.data["gateway"] == {"slug": GATEWAY}
     assert entry.data["tracking"] == {"slug": TRACKING}
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
 
     menu = await entry.start_reconfigure_flow(home)
     form = await flow.async_configure(menu["flow_id"], {"next_step_id": "reconfigure_urls"})
@@ -103,7 +103,7 @@ async def test_an_entry_that_is_not_loaded_is_loaded_by_its_new_address(
     addresses = {"gateway_url": gateway.url, "gateway_token": gateway.token}
     await home.config_entries.flow.async_configure(form["flow_id"], addresses)
     await home.async_block_till_done()
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
 
 
 async def test_an_entry_whose_token_was_refused_at_start_is_loaded_by_the_new_one(
@@ -115,7 +115,7 @@ async def test_an_entry_whose_token_was_refused_at_start_is_loaded_by_the_new_on
     [flow] = home.config_entries.flow.async_progress()
     await home.config_entries.flow.async_configure(flow["flow_id"], {"gateway_token": "changed"})
     await home.async_block_till_done()
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
 
 
 async def test_installed_apps_in_a_home_without_a_supervisor(
@@ -124,10 +124,10 @@ async def test_installed_apps_in_a_home_without_a_supervisor(
     entry: MockConfigEntry = make_entry()
     home.config_entries.async_update_entry(entry, data={**entry.data, "gateway": {"slug": GATEWAY}})
     assert not await home.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert entry.state == ConfigEntryState.SETUP_ERROR
     assert "this Home Assistant has none" in str(entry.reason)
     form = await entry.start_reconfigure_flow(home)
     addresses = {"gateway_url": gateway.url, "gateway_token": gateway.token}
     await home.config_entries.flow.async_configure(form["flow_id"], addresses)
     await home.async_block_till_done()
-    assert entry.state is ConfigEntryState.LOADED
+    assert entry.state == ConfigEntryState.LOADED
