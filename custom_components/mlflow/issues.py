@@ -141,7 +141,7 @@ class IssueWatch:
         current = {issue.id for issue in issues}
         registry = ir.async_get(self._hass)
         subjects = (CONF_GATEWAY, CONF_TRACKING, *self._entry.subentries)
-        for key in _KEYS:
+        for key in KEYS:
             for subject in subjects:
                 if (issue_id := f"{key}_{subject}") not in current:
                     registry.async_delete(DOMAIN, issue_id)
@@ -149,7 +149,7 @@ class IssueWatch:
             issue.report(self._hass)
 
 
-_KEYS = (
+KEYS = (
     "app_missing",
     "app_stopped",
     "endpoint_gone",
