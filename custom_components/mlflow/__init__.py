@@ -6,6 +6,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_LLM_HASS_API, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import llm
 from homeassistant.helpers.typing import ConfigType
@@ -26,8 +27,17 @@ from .const import (
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
-from .coordinator import GatewayCoordinator, MlflowConfigEntry, MlflowRuntime, TrackingCoordinator
+from .coordinator import (
+    GatewayCoordinator,
+    MlflowConfigEntry,
+    MlflowRuntime,
+    TrackingCoordinator,
+    UsageCoordinator,
+)
+from .errors import NoSupervisorError
+from .finished import FinishedTurns
 from .gateway import GatewayClient
+from .issues import IssueWatch, forget_all
 from .llm_api import MlflowAPI
 from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
@@ -47,27 +57,42 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
     """Set up the home: the Gateway must answer, MLflow may come later."""
-    gateway = GatewayCoordinator(
-        hass, entry, GatewayClient(create_transport(hass, CONF_GATEWAY, entry.data[CONF_GATEWAY]))
-    )
-    await gateway.async_config_entry_first_refresh()
+    issues = IssueWatch(hass, entry)
+    place = entry.data.get(CONF_TRACKING)
+    try:
+        gateway_transport = create_transport(hass, CONF_GATEWAY, entry.data[CONF_GATEWAY])
+        transport = create_transport(hass, CONF_TRACKING, place) if place else None
+    except NoSupervisorError as error:
+        raise ConfigEntryError(
+            translation_domain=error.translation_domain,
+            translation_key=error.translation_key,
+            translation_placeholders=error.translation_placeholders,
+        ) from error
+    gateway = GatewayCoordinator(hass, entry, GatewayClient(gateway_transport))
+    try:
+        await gateway.async_config_entry_first_refresh()
+    except ConfigEntryNotReady:
+        await issues.look_at_gateway(gateway.last_exception)
+        raise
     _make_default_agent(hass, entry, gateway)
 
-    place = entry.data.get(CONF_TRACKING)
-    client = TrackingClient(create_transport(hass, CONF_TRACKING, place)) if place else None
+    client = TrackingClient(transport) if transport else None
     prompts = PromptLibrary(hass, entry.entry_id)
     await prompts.load()
     traces = TraceSpool(hass, entry.entry_id, client)
     await traces.load()
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
     recorder = TraceRecorder(traces, entry.options)
-    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder)
+    usage = UsageCoordinator(hass, entry, gateway.client)
+    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder, usage)
+    entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
     else:
         prompts.expect_nothing()
+    issues.start()
 
     @callback
     def endpoints_changed() -> None:
@@ -88,10 +113,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bool:
-    """Unload the agents, and put the traces that are still in memory on disk."""
+    """Unload the agents, and put on disk what is still only in memory."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.traces.flush()
+        await entry.runtime_data.prompts.flush()
     return unloaded
 
 
@@ -99,6 +125,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> N
     """Remove what the entry keeps on disk."""
     await PromptLibrary(hass, entry.entry_id).forget()
     await TraceSpool(hass, entry.entry_id, None).forget()
+    forget_all(hass)
 
 
 def _watch_tracking(

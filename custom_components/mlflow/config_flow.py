@@ -6,6 +6,7 @@ from typing import Any, override
 import probatio
 from homeassistant.config_entries import (
     SOURCE_IGNORE,
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -27,7 +28,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
 from .agent_flow import AITaskFlow, ConversationAgentFlow
-from .connect import create_transport
+from .connect import async_check
 from .const import (
     CONF_GATEWAY,
     CONF_RECORD,
@@ -43,14 +44,20 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .errors import AppError, AppTokenRefusedError
-from .gateway import GatewayClient
-from .tracking import TrackingClient
 from .transport import APP_NAMES
 
 TITLE = "MLflow"
 APPS = (CONF_GATEWAY, CONF_TRACKING)
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
+_RECONFIGURE_SCHEMA = probatio.Schema(
+    {
+        probatio.Required("gateway_url"): _URL,
+        probatio.Optional(probatio.Secret("gateway_token")): _PASSWORD,
+        probatio.Optional("tracking_url"): _URL,
+        probatio.Optional(probatio.Secret("tracking_token")): _PASSWORD,
+    }
+)
 _URLS_SCHEMA = probatio.Schema(
     {
         probatio.Required("gateway_url"): _URL,
@@ -101,14 +108,20 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         """Offer the apps that the Supervisor has, else ask for addresses."""
         await self.async_set_unique_id(ENTRY_UNIQUE_ID, raise_on_progress=False)
         self._abort_if_unique_id_configured()
+        if await self._find_installed():
+            return self.async_show_menu(step_id="user", menu_options=["apps", "urls"])
+        return await self.async_step_urls()
+
+    async def _find_installed(self) -> bool:
+        """Note the installed apps; False without a Supervisor, or when it has no Gateway."""
         if is_hassio(self.hass):
             from .supervisor import installed_apps  # noqa: PLC0415 - only where a Supervisor is
 
             for repository, slugs in (await installed_apps(self.hass)).items():
                 if CONF_GATEWAY in slugs:
                     self._repository, self._slugs = repository, slugs
-                    return self.async_show_menu(step_id="user", menu_options=["apps", "urls"])
-        return await self.async_step_urls()
+                    return True
+        return False
 
     async def async_step_apps(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Use the installed apps."""
@@ -162,13 +175,14 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             data: dict[str, Any] = {app: {CONF_SLUG: slug} for app, slug in self._slugs.items()}
             if CONF_GATEWAY not in data:
                 errors["base"] = "gateway_missing"
-            elif error := await self._check(CONF_GATEWAY, data[CONF_GATEWAY]):
+            elif error := await async_check(self.hass, CONF_GATEWAY, data[CONF_GATEWAY]):
                 errors["base"] = error.key
                 placeholders |= error.translation_placeholders or {}
             else:
-                return self.async_create_entry(title=TITLE, data=data)
+                return self._finish(data)
+        step = "reconfigure_apps" if self.source == SOURCE_RECONFIGURE else "hassio_confirm"
         return self.async_show_form(
-            step_id="hassio_confirm", description_placeholders=placeholders, errors=errors
+            step_id=step, description_placeholders=placeholders, errors=errors
         )
 
     async def async_step_urls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -178,17 +192,78 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             data = _places_of(user_input)
             for app, place in data.items():
-                if error := await self._check(app, place):
+                if error := await async_check(self.hass, app, place):
                     errors[_field_of(app, error)] = error.key
                     placeholders |= error.translation_placeholders or {}
             if not errors:
-                return self.async_create_entry(title=TITLE, data=data)
+                return self._finish(data)
         return self.async_show_form(
             step_id="urls",
             data_schema=self.add_suggested_values_to_schema(_URLS_SCHEMA, user_input),
             description_placeholders=placeholders,
             errors=errors,
         )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change where the apps are; offers the installed ones where there are some."""
+        if await self._find_installed():
+            return self.async_show_menu(
+                step_id="reconfigure", menu_options=["reconfigure_apps", "reconfigure_urls"]
+            )
+        return await self.async_step_reconfigure_urls()
+
+    async def async_step_reconfigure_apps(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Use the installed apps from now on."""
+        return await self.async_step_hassio_confirm(user_input)
+
+    async def async_step_reconfigure_urls(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Use addresses from now on; a token that is left empty stays."""
+        entry = self._get_reconfigure_entry()
+        known = {app: place for app in APPS if CONF_URL in (place := entry.data.get(app, {}))}
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        suggested: Mapping[str, Any] = {
+            f"{app}_url": place[CONF_URL] for app, place in known.items()
+        }
+        if user_input is not None:
+            suggested = user_input
+            data = _places_of(user_input)
+            for app, place in data.items():
+                place[CONF_TOKEN] = place[CONF_TOKEN] or known.get(app, {}).get(CONF_TOKEN, "")
+                if error := await async_check(self.hass, app, place):
+                    errors[_field_of(app, error)] = error.key
+                    placeholders |= error.translation_placeholders or {}
+            if not errors:
+                return self._finish(data)
+        return self.async_show_form(
+            step_id="reconfigure_urls",
+            data_schema=self.add_suggested_values_to_schema(_RECONFIGURE_SCHEMA, suggested),
+            description_placeholders=placeholders,
+            errors=errors,
+        )
+
+    @callback
+    def _finish(self, data: dict[str, Any]) -> ConfigFlowResult:
+        """Make the entry of these places, or let the one that is there move to them."""
+        if self.source != SOURCE_RECONFIGURE:
+            return self.async_create_entry(title=TITLE, data=data)
+        entry = self._get_reconfigure_entry()
+        others = {key: value for key, value in entry.data.items() if key not in APPS}
+        return self._change(entry, {**others, **data})
+
+    @callback
+    def _change(self, entry: ConfigEntry, data: dict[str, Any]) -> ConfigFlowResult:
+        """Change the entry; a loaded one loads itself anew, another one is told to."""
+        result = self.async_update_and_abort(entry, data=data)
+        if entry.state is not ConfigEntryState.LOADED:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return result
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask for the tokens anew when an app refused one."""
@@ -208,11 +283,11 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
                 for app, place in places.items()
             }
             for app, place in places.items():
-                error = await self._check(app, place)
+                error = await async_check(self.hass, app, place)
                 if isinstance(error, AppTokenRefusedError):
                     errors[f"{app}_token"] = error.key
             if not errors:
-                return self.async_update_and_abort(entry, data_updates=places)
+                return self._change(entry, {**entry.data, **places})
         schema = {probatio.Required(probatio.Secret(f"{app}_token")): _PASSWORD for app in places}
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -220,18 +295,6 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
             errors=errors,
         )
-
-    async def _check(self, app: str, place: Mapping[str, Any]) -> AppError | None:
-        """Return what is wrong with an app at a place, or None."""
-        transport = create_transport(self.hass, app, place)
-        try:
-            if app == CONF_GATEWAY:
-                await GatewayClient(transport).endpoints()
-            else:
-                await TrackingClient(transport).check()
-        except AppError as error:
-            return error
-        return None
 
 
 class MlflowOptionsFlow(OptionsFlow):

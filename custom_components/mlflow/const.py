@@ -7,7 +7,12 @@ from homeassistant.const import Platform
 
 DOMAIN: Final = "mlflow"
 LOGGER = logging.getLogger(__package__)
-PLATFORMS: Final = [Platform.AI_TASK, Platform.CONVERSATION]
+PLATFORMS: Final = [
+    Platform.AI_TASK,
+    Platform.CONVERSATION,
+    Platform.EVENT,
+    Platform.SENSOR,
+]
 
 # One entry serves the home, whichever app was discovered first and under whichever hash.
 ENTRY_UNIQUE_ID: Final = "home"

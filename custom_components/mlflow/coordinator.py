@@ -16,6 +16,7 @@ from .prompts import PromptLibrary
 from .recorder import TraceRecorder
 from .spool import TraceSpool
 from .tracking import TrackingClient
+from .usage import Usage
 
 type MlflowConfigEntry = ConfigEntry[MlflowRuntime]
 
@@ -33,6 +34,7 @@ class MlflowRuntime:
     prompts: PromptLibrary
     traces: TraceSpool
     recorder: TraceRecorder
+    usage: UsageCoordinator
 
 
 class GatewayCoordinator(DataUpdateCoordinator[list[Endpoint]]):
@@ -68,6 +70,32 @@ class GatewayCoordinator(DataUpdateCoordinator[list[Endpoint]]):
             return await self.client.endpoints()
         except AppTokenRefusedError as error:
             raise _as(ConfigEntryAuthFailed, error) from error
+        except AppError as error:
+            raise _as(UpdateFailed, error) from error
+
+
+class UsageCoordinator(DataUpdateCoordinator[Usage | None]):
+    """What the endpoints did today; None from a Gateway that does not count."""
+
+    config_entry: MlflowConfigEntry
+
+    def __init__(
+        self, hass: HomeAssistant, entry: MlflowConfigEntry, client: GatewayClient
+    ) -> None:
+        super().__init__(
+            hass,
+            LOGGER,
+            config_entry=entry,
+            name="MLflow Gateway's usage",
+            update_interval=_GATEWAY_INTERVAL,
+            always_update=False,
+        )
+        self._client = client
+
+    @override
+    async def _async_update_data(self) -> Usage | None:
+        try:
+            return await self._client.usage()
         except AppError as error:
             raise _as(UpdateFailed, error) from error
 

@@ -5,8 +5,9 @@ from typing import Any
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import CONF_PROMPT, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 
-from .const import CONF_SLUG, CONF_TRACKING
+from .const import CONF_GATEWAY, CONF_SLUG, CONF_TRACKING, DOMAIN
 from .coordinator import MlflowConfigEntry
 
 _REDACT = {CONF_TOKEN, CONF_URL, CONF_PROMPT}
@@ -34,6 +35,9 @@ async def async_get_config_entry_diagnostics(
                 {"name": e.name, "type": e.type, "model": e.model, "provider": e.provider}
                 for e in runtime.gateway.data
             ],
+            "through_supervisor": CONF_SLUG in entry.data[CONF_GATEWAY],
+            "counts_usage": runtime.usage.data is not None,
+            "usage_today": runtime.usage.data.endpoints if runtime.usage.data else {},
         },
         "tracking": {
             "used": runtime.tracking is not None,
@@ -45,5 +49,12 @@ async def async_get_config_entry_diagnostics(
             "waiting": runtime.traces.waiting,
             "sent": runtime.traces.sent,
             "dropped": runtime.traces.dropped,
+            "refusal": runtime.traces.refusal.status if runtime.traces.refusal else None,
         },
+        "missing_prompts": sorted(str(reference) for reference in runtime.prompts.missing),
+        "issues": sorted(
+            issue.issue_id
+            for (domain, _), issue in ir.async_get(hass).issues.items()
+            if domain == DOMAIN and issue.active
+        ),
     }

@@ -19,12 +19,17 @@ class MlflowEntity(Entity):
         self.subentry = subentry
         self.runtime = entry.runtime_data
         self._attr_unique_id = subentry.subentry_id
-        slug = entry.data[CONF_GATEWAY].get(CONF_SLUG)
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, subentry.subentry_id)},
             name=subentry.title,
             manufacturer="MLflow",
             model=subentry.data[CONF_ENDPOINT],
             entry_type=DeviceEntryType.SERVICE,
-            configuration_url=f"homeassistant://app/{slug}" if slug else None,
+            configuration_url=app_url(entry, CONF_GATEWAY),
         )
+
+
+def app_url(entry: MlflowConfigEntry, app: str) -> str | None:
+    """Return the address of an installed app's page in Home Assistant; None when it is elsewhere."""
+    slug = entry.data.get(app, {}).get(CONF_SLUG)
+    return f"homeassistant://app/{slug}" if slug else None

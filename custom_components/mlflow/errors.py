@@ -42,6 +42,12 @@ class AppMissingError(AppUnreachableError):
     key = "app_missing"
 
 
+class NoSupervisorError(AppError):
+    """The entry was made for installed apps, and this Home Assistant has no Supervisor."""
+
+    key = "no_supervisor"
+
+
 class AppTokenRefusedError(AppError):
     """The app wants another token than the one it got."""
 

@@ -9,6 +9,7 @@ from aiohttp import ClientResponse, ClientTimeout
 
 from .errors import AppAnswerError, NotThisAppError
 from .transport import Transport
+from .usage import Usage
 
 CHAT = "llm/v1/chat"
 # A local model may be loaded from disk before its first word; nobody waits longer for an answer.
@@ -54,17 +55,18 @@ class GatewayClient:
         ) as response:
             return self._checked(_parsed(await response.text()), response)
 
-    async def usage(self) -> dict[str, dict[str, Any]]:
-        """Return today's counters by endpoint; empty from a Gateway that does not count."""
+    async def usage(self) -> Usage | None:
+        """Return what the endpoints did today, or None from a Gateway that does not count yet."""
         try:
             answer = await self._transport.json("GET", "usage")
         except AppAnswerError as error:
             if error.status == 404:
-                return {}
+                return None
             raise
-        if not isinstance(answer, dict):
-            return {}
-        return {row["endpoint"]: row for row in answer.get("rows", []) if row.get("endpoint")}
+        try:
+            return Usage.parse(answer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise NotThisAppError(self._transport.app) from error
 
     async def stream_chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the chunks (`chat.completion.chunk`) of a streamed completion as they arrive.

@@ -45,6 +45,10 @@ class PromptLibrary:
             self._versions = _from_stored(stored["versions"])
             self._good = _from_stored(stored.get("good", {}))
 
+    async def flush(self) -> None:
+        """Write now what would be written in a moment."""
+        await self._store.async_save(self._stored())
+
     async def forget(self) -> None:
         """Remove the copy on disk."""
         await self._store.async_remove()

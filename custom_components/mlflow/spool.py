@@ -68,6 +68,8 @@ class TraceSpool:
         self._next_try = 0.0
         self.sent = 0
         self.dropped = 0
+        # what MLflow last said to a trace that it did not take; None since it took one
+        self.refusal: AppAnswerError | None = None
 
     @property
     def waiting(self) -> int:
@@ -148,6 +150,7 @@ class TraceSpool:
         try:
             await self._send(client, name)
         except AppAnswerError as error:
+            self.refusal = error
             self._experiment_id = None  # it may be the experiment that is gone
             if error.status >= 500 or self._refusals.get(name) in (None, self.sent):
                 self._refusals[name] = self.sent
@@ -164,6 +167,7 @@ class TraceSpool:
             self._drop(f"its file cannot be read ({error})")
         else:
             self._pause = 0.0
+            self.refusal = None
             self.sent += 1
         await self._remove(name)
 

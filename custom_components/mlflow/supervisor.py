@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from aiohasupervisor import SupervisorError, SupervisorNotFoundError
+from aiohasupervisor.models import AddonState
 from aiohttp import ClientResponse
 from homeassistant.components.hassio import get_supervisor_client
 from homeassistant.components.hassio.const import DATA_HASSIO_HOST
@@ -116,3 +117,23 @@ async def installed_apps(hass: HomeAssistant) -> dict[str, dict[str, str]]:
             if addon.slug.endswith(ending):
                 found.setdefault(addon.slug.removesuffix(ending), {})[app] = addon.slug
     return found
+
+
+async def is_stopped(hass: HomeAssistant, slug: str) -> bool:
+    """Return whether an app stands still: somebody stopped it, or it failed to start.
+
+    One that is starting is not, and nothing is known while the Supervisor itself is away.
+    """
+    try:
+        info = await get_supervisor_client(hass).addons.addon_info(slug)
+    except SupervisorError:
+        return False
+    return info.state in (AddonState.STOPPED, AddonState.ERROR)
+
+
+async def start_app(hass: HomeAssistant, slug: str, app: str) -> None:
+    """Start an app, `app` by its name. Raises AppUnreachableError with the Supervisor's reason."""
+    try:
+        await get_supervisor_client(hass).addons.start_addon(slug)
+    except SupervisorError as error:
+        raise AppUnreachableError(app, reason=str(error) or type(error).__name__) from error

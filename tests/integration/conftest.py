@@ -4,6 +4,7 @@ import custom_components  # noqa: F401, I001 - before the plugin's own package o
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -70,6 +71,7 @@ class Tracking:
         self._ports = _free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._ports[1]}"
+        self.ingress_url = f"http://127.0.0.1:{self._ports[0]}"
         (folder / "options.json").write_text("{}")
 
     def _command(self, verb: str) -> list[str]:
@@ -100,6 +102,12 @@ class Tracking:
             self._process.terminate()
             self._process.wait(20)
             self._process = None
+
+    def limit_files(self, size: int) -> None:
+        """Let no file of the process grow beyond `size` bytes: the disk is full."""
+        assert self._process is not None
+        limits = (size, resource.RLIM_INFINITY)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limits)
 
     @property
     def token(self) -> str:

@@ -77,6 +77,7 @@ class StandInGateway(Server):
         self.endpoints = [("home", "chat"), ("small", "chat"), ("vectors", "embeddings")]
         self.script: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
+        self.usage: dict[str, Any] | None = None
         self.refusal: tuple[int, str] | None = None
         self.pause: asyncio.Event | None = None
         self.breaks_after: int | None = None
@@ -84,6 +85,7 @@ class StandInGateway(Server):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/2.0/endpoints/", self._list),
+            web.get("/usage", self._usage),
             web.post("/v1/chat/completions", self._chat),
         ]
 
@@ -108,6 +110,12 @@ class StandInGateway(Server):
             for name, kind in self.endpoints
         ]
         return web.json_response({"endpoints": endpoints})
+
+    async def _usage(self, request: web.Request) -> web.Response:
+        self._check(request)
+        if self.usage is None:
+            return web.json_response({"error": {"message": "404: Not Found"}}, status=404)
+        return web.json_response(self.usage)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
@@ -165,16 +173,23 @@ class StandInSupervisor(Server):
         self.apps: dict[str, str] = {}
         self.ingress_tokens: dict[str, str] = {}
         self.sessions: set[str] = set()
+        self.stopped: set[str] = set()
+        self.broken: set[str] = set()
 
     def install(self, slug: str, address: str) -> None:
         """Install an app whose process listens at an address; again means: anew."""
         self.apps[slug] = address
         self.ingress_tokens[slug] = secrets.token_urlsafe(16)
 
+    def uninstall(self, slug: str) -> None:
+        """Remove an app."""
+        del self.apps[slug], self.ingress_tokens[slug]
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/addons", self._list),
             web.get("/addons/{slug}/info", self._info),
+            web.post("/addons/{slug}/start", self._start),
             web.post("/ingress/session", self._session),
             web.route("*", "/ingress/{token}/{path:.*}", self._ingress),
         ]
@@ -188,7 +203,16 @@ class StandInSupervisor(Server):
             message = f"App {slug} does not exist"
             return web.json_response({"result": "error", "message": message}, status=404)
         entry = f"/api/hassio_ingress/{self.ingress_tokens[slug]}"
-        return _ok(_addon(slug) | _ADDON_DETAILS | {"ingress_entry": entry})
+        state = "stopped" if slug in self.stopped else "started"
+        return _ok(_addon(slug) | _ADDON_DETAILS | {"ingress_entry": entry, "state": state})
+
+    async def _start(self, request: web.Request) -> web.Response:
+        slug = request.match_info["slug"]
+        if slug in self.broken:
+            message = f"App {slug} has invalid options: it has no endpoint"
+            return web.json_response({"result": "error", "message": message}, status=400)
+        self.stopped.discard(slug)
+        return _ok({})
 
     async def _session(self, request: web.Request) -> web.Response:
         self.sessions.add(session := secrets.token_hex(16))
@@ -201,6 +225,8 @@ class StandInSupervisor(Server):
             return web.Response(status=503, text="503: Service Unavailable")
         if request.cookies.get("ingress_session") not in self.sessions:
             return web.Response(status=401, text="401: Unauthorized")
+        if slug in self.stopped:
+            return web.Response(status=503, text="503: Service Unavailable")
         try:
             return await self._proxy(request, f"{self.apps[slug]}/{request.match_info['path']}")
         except OSError:
