@@ -52,12 +52,20 @@ class Gateway:
             self.ingress, connector=aiohttp.TCPConnector(local_addr=(source, 0))
         )
 
-    def command_lines(self) -> list[str]:
-        """Of the master and its worker."""
+    def pids(self) -> list[int]:
+        """The master and its worker."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        assert len(children) == 1
-        return [Path(f"/proc/{each}/cmdline").read_text() for each in (pid, *children)]
+        return [pid, *map(int, children)]
+
+    def command_lines(self) -> list[str]:
+        """Of the master and its worker."""
+        return [Path(f"/proc/{pid}/cmdline").read_text() for pid in self.pids()]
+
+    def memory(self) -> int:
+        """Proportional memory of master and worker, in bytes."""
+        rolls = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids()]
+        return sum(1024 * int(roll.split("Pss:")[1].split()[0]) for roll in rolls)
 
     def run_files(self) -> list[str]:
         """The text of every file in the folder of what is made anew."""

@@ -13,6 +13,7 @@ import yaml
 from tests.gateway.process import PYTHON, ROOT, run, write_options
 
 from mlflow_gateway import options, providers, routes
+from mlflow_gateway.policy import POLICY_FIELDS
 
 KEY = "sk-never-in-a-message"
 OPENAI = {"name": "main", "type": "openai", "api_key": KEY}
@@ -53,7 +54,7 @@ def _with(
         (_with([{**OPENAI, "type": "azure"}]), 'providers[0] "main": api_version is empty;'),
         (
             _with([{"name": "main", "type": "bedrock", "aws_region": "eu-west-1"}]),
-            'providers[0] "main": has no credentials; fill in api_key',
+            'providers[0] "main": api_key is empty;',
         ),
         (
             _with([{**OPENAI, "type": "anthropic"}], [{**CHAT, "type": "embeddings"}]),
@@ -211,5 +212,6 @@ def test_the_declaration_and_the_code_know_the_same_types() -> None:
     assert provider["type"] == f"list({'|'.join(providers.PROVIDER_TYPES)})"
     assert set(provider) == {"name", "type", *providers.PROVIDER_FIELDS}
     endpoint = declared["schema"]["endpoints"][0]
+    assert set(endpoint) == {"name", "provider", "model", "type", *POLICY_FIELDS}
     assert endpoint["type"] == f"list({'|'.join(providers.ENDPOINT_TYPES)})?"
     assert declared["schema"]["log_level"] == f"list({'|'.join(options.LOG_LEVELS)})"

@@ -49,7 +49,7 @@ async def test_a_stream_passes_byte_for_byte(gateway: Gateway, upstream: Scripte
         b'event: x\r\nid: 7\r\ndata: {"crlf": 1}\r\n\r\n',
         b'data: {"caf\xc3\xa9',
         b'": 1}\n\ndata: [DONE]\n\n',
-        b"data: no empty line at the end",
+        b'data: {"no": "empty line at the end"}',
     ]
     upstream.script = lambda request: send_events(request, *blocks)
     async with (

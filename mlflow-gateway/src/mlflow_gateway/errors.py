@@ -15,6 +15,7 @@ _TYPES = {
     429: "rate_limit_error",
     501: "invalid_request_error",
     502: "upstream_error",
+    503: "upstream_error",
     504: "timeout_error",
 }
 
@@ -53,6 +54,41 @@ class GatewayError(Exception):
             "param": self.param,
         }
         return json.dumps({"error": error}, ensure_ascii=False).encode()
+
+
+class EndpointError(GatewayError):
+    """An endpoint did not answer the call; what may be done about it besides telling the client.
+
+    `again`: the same call may go well in a moment, after `retry_after` seconds if that is known.
+    `elsewhere`: another endpoint may answer it.
+    `dead`: the provider is better left alone for a while.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+        elsewhere: bool = True,
+        dead: bool = False,
+    ) -> None:
+        super().__init__(status, message, code=code, param=param, headers=headers)
+        self.again = again
+        self.elsewhere = elsewhere
+        self.dead = dead
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds of the Retry-After header, where it has one in that form."""
+        text = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
+        try:
+            return max(float(text), 0.0)
+        except ValueError:
+            return None
 
 
 class Redactor:

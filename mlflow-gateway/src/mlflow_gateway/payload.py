@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -17,7 +18,7 @@ class Payload:
     """A request's JSON object: its members to read, and its text to pass on.
 
     Numbers, key order, duplicate keys and spacing stay as the client wrote them, since only the
-    text of a member that `replace` names is cut out and written anew.
+    text of a member that `with_members` names is cut out and written anew.
     """
 
     def __init__(self, body: bytes) -> None:
@@ -36,18 +37,21 @@ class Payload:
         """The value of a member, or None."""
         return self.members.get(name)
 
-    def replace(self, name: str, value: Any) -> bytes:
-        """The body with the member `name` set to `value`, added in front when it was missing."""
-        new = json.dumps(value, ensure_ascii=False)
-        spans = self._spans.get(name)
-        if not spans:
-            comma = ", " if self.members else ""
-            member = f"{json.dumps(name)}: {new}{comma}"
-            return (self._text[: self._start] + member + self._text[self._start :]).encode()
+    def with_members(self, values: Mapping[str, Any]) -> bytes:
+        """The body with these members set, added in front where they were missing."""
+        cuts: list[tuple[int, int, str]] = []
+        added = ""
+        for name, value in values.items():
+            new = json.dumps(value, ensure_ascii=False)
+            if name in self._spans:
+                cuts += [(start, end, new) for start, end in self._spans[name]]
+            else:
+                comma = ", " if self.members or added else ""
+                added = f"{json.dumps(name)}: {new}{comma}{added}"
         text = self._text
-        for start, end in reversed(spans):
+        for start, end, new in sorted(cuts, reverse=True):
             text = text[:start] + new + text[end:]
-        return text.encode()
+        return (text[: self._start] + added + text[self._start :]).encode()
 
 
 def _scan(text: str) -> tuple[dict[str, Any], dict[str, list[tuple[int, int]]], int]:
