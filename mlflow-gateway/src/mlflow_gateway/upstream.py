@@ -148,6 +148,8 @@ class Upstream:
 
     async def _read_short(self, route: Route, response: aiohttp.ClientResponse) -> bytes:
         try:
+            if response.content.is_eof():  # it came together with the head
+                return await response.read()
             async with asyncio.timeout(route.policy.idle_timeout):
                 return await response.read()
         except _FAULTS as error:
@@ -196,10 +198,10 @@ class Upstream:
 
 
 def _body(route: Route, payload: Payload, *, asks_usage: bool) -> bytes:
-    changes: dict[str, object] = {"model": route.model}
-    if asks_usage:
-        changes["stream_options"] = {**(payload.get("stream_options") or {}), "include_usage": True}
-    return payload.with_members(changes)
+    if not asks_usage:
+        return payload.with_model(route.model)
+    options = {**(payload.get("stream_options") or {}), "include_usage": True}
+    return payload.with_members({"model": route.model, "stream_options": options})
 
 
 def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
