@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
@@ -86,8 +86,7 @@ class Adapter:
         request = _request(route, payload)
         provider = self._providers[route.name]
         if route.provider_type.name == "vertex_ai":
-            # fetches a new token when the old one has ended, which blocks
-            await asyncio.to_thread(lambda: provider.headers)
+            await _renew_token(route, provider)
         kind = route.endpoint_type.rpartition("/")[2]
         if request.get("stream") and route.provider_type.name not in _NO_STREAM:
             answer = Answer(dict(_EVENTS), is_events=True)
@@ -140,6 +139,8 @@ class Adapter:
         call = _current.get()
         call.sent = True
         base = urlsplit(base_url)  # Gemini's ends with a query when it streams
+        if own := _own_base(call.route):
+            base = base._replace(scheme=own.scheme, netloc=own.netloc, path=own.path + base.path)
         address = base._replace(path=f"{base.path.rstrip('/')}/{path}").geturl()
         sent = {**headers, **_JSON, "Accept-Encoding": "identity"}
         body = json.dumps(payload).encode()
@@ -195,11 +196,36 @@ def _request(route: Route, payload: Payload) -> dict[str, Any]:
             400, f"`{needed}` is missing or empty.", code="invalid_value", param=needed
         )
     if route.endpoint_type == CHAT:
-        return mend.chat_request(members, route.provider_type.name)
+        kind = route.provider_type
+        is_claude = kind.name == "anthropic" or (
+            kind.name == "vertex_ai" and route.model.lower().startswith("claude")
+        )
+        return mend.chat_request(members, kind, is_claude=is_claude)
     members.pop("stream_options", None)
     if route.endpoint_type == EMBEDDINGS:
         return {"input": members["input"]}
     return members
+
+
+async def _renew_token(route: Route, provider: Any) -> None:
+    """Let Google's library fetch a new access token when the old one has ended, which blocks."""
+    try:
+        await asyncio.to_thread(lambda: provider.headers)
+    except Exception as error:  # noqa: BLE001 -- Google's library raises anything
+        raise EndpointError(
+            502,
+            f'Provider "{route.provider}" got no access token from Google '
+            f"({type(error).__name__}); check its vertex_credentials.",
+            code="upstream_unauthorized",
+        ) from None
+
+
+def _own_base(route: Route) -> SplitResult | None:
+    """The user's way to a cloud that MLflow knows one address of, such as a private endpoint."""
+    own = route.fields.get("api_base")
+    if own and route.provider_type.name in ("bedrock", "vertex_ai"):
+        return urlsplit(own.rstrip("/"))
+    return None
 
 
 def _let_mlflow_import() -> None:

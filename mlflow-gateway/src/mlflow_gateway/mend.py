@@ -6,7 +6,12 @@ Each function takes and gives a request of OpenAI's chat API as a dict.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .errors import GatewayError
+
+if TYPE_CHECKING:
+    from .providers import ProviderType
 
 # What the classes translate; a provider would refuse the request for the rest.
 _MEMBERS = frozenset(
@@ -30,8 +35,22 @@ _MEMBERS = frozenset(
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def chat_request(members: Mapping[str, Any], provider_type: str) -> dict[str, Any]:
-    """The request as the class of this provider type translates it without loss."""
+def chat_request(
+    members: Mapping[str, Any], provider_type: ProviderType, *, is_claude: bool
+) -> dict[str, Any]:
+    """The request as the class of this provider type translates it without loss.
+
+    Raises GatewayError 400 for what the class cannot translate.
+    """
+    for name in sorted(provider_type.lacks):
+        if _asks_for(members, name):
+            raise GatewayError(
+                400,
+                f'A provider of type "{provider_type.name}" takes no {name}; '
+                "leave it out, or use another endpoint.",
+                code="unsupported_value",
+                param=name,
+            )
     kept = {
         name: value for name, value in members.items() if name in _MEMBERS and value is not None
     }
@@ -44,14 +63,21 @@ def chat_request(members: Mapping[str, Any], provider_type: str) -> dict[str, An
     messages = kept.get("messages")
     if isinstance(messages, list):
         kept["messages"] = [part for message in messages for part in _messages(message)]
-    if provider_type in _LIKE_ANTHROPIC:
+    if is_claude:
         _sampling_for_anthropic(kept)
-    if provider_type != "anthropic":
+    if not is_claude:
         kept.pop("parallel_tool_calls", None)
     return kept
 
 
-_LIKE_ANTHROPIC = frozenset({"anthropic", "vertex_ai"})
+def _asks_for(members: Mapping[str, Any], name: str) -> bool:
+    if name == "images":
+        messages = members.get("messages")
+        contents = [m.get("content") for m in messages or () if isinstance(m, dict)]
+        parts = [part for content in contents if isinstance(content, list) for part in content]
+        return any(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)
+    value = members.get(name)
+    return value not in (None, "auto", {"type": "text"})  # what is so anyway is no wish
 
 
 def _sampling_for_anthropic(request: dict[str, Any]) -> None:

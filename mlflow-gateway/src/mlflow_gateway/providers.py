@@ -31,7 +31,8 @@ class ProviderType:
     one of its own; a field's name in braces stands for that field. `forwarded`: requests go on as
     they are to this OpenAI-compatible address, else MLflow's provider class translates them.
     `asks_usage`: the provider counts a stream's tokens when asked with `stream_options`; the others
-    count them always.
+    count them always. `lacks`: members of a chat request that the class would drop in silence, and
+    `images` for those in messages.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ProviderType:
     api_base: str | None = None
     endpoint_types: frozenset[str] = field(default=frozenset(ENDPOINT_TYPES))
     asks_usage: bool = True
+    lacks: frozenset[str] = frozenset()
 
 
 def _hosted(name: str, api_base: str, prefix: str = "", *, asks_usage: bool = True) -> ProviderType:
@@ -107,11 +109,16 @@ _ALL = (
     ProviderType(
         "bedrock",
         "bedrock",
-        {"api_key": "aws_config.aws_bearer_token", "aws_region": "aws_config.aws_region"},
+        {
+            "api_key": "aws_config.aws_bearer_token",
+            "aws_region": "aws_config.aws_region",
+            "api_base": "aws_config.api_base",
+        },
         required=frozenset({"api_key", "aws_region"}),
         forwarded=False,
         api_base="https://bedrock-runtime.{aws_region}.amazonaws.com",
         endpoint_types=frozenset({"chat"}),
+        lacks=frozenset({"tool_choice", "response_format", "images"}),
     ),
     ProviderType(
         "vertex_ai",
@@ -120,6 +127,7 @@ _ALL = (
             "vertex_project": "vertex_project",
             "vertex_location": "vertex_location",
             "vertex_credentials": "vertex_credentials",
+            "api_base": "vertex_api_base",
         },
         required=frozenset({"vertex_project", "vertex_credentials"}),
         forwarded=False,
