@@ -25,9 +25,11 @@ from benchmarks.contenders import (
     installed_megabytes,
     ours,
 )
+from benchmarks.crashes import crash
 
 HERE = Path(__file__).parent
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+CRASHES = int(os.environ.get("BENCH_CRASHES", "60"))
 GROWTH_CALLS = int(os.environ.get("BENCH_GROWTH_CALLS", "100000"))
 OURS, STOCK, LITELLM = CONTENDERS
 
@@ -127,6 +129,10 @@ def _measure(folder: Path) -> Samples:
             for _ in range(ROUNDS):
                 _round(ports, direct, samples)
         _growth(folder, upstreams, samples)
+        with ours(folder / "crashes", upstreams) as running:
+            back, lost = crash(running, "plain", CRASHES)
+        samples["back after a crash, longest"][OURS].append(back)
+        samples["counters lost for a crash, as time"][OURS].append(lost)
     return samples
 
 
@@ -146,6 +152,8 @@ def _figures(samples: Samples) -> dict[str, dict[str, Any]]:
         "p50 per call, TLS upstream": ("ms", secret[STOCK] / 3),
         "added time to first token, p50": ("ms", 0.5),
         "growth after 100,000 calls": ("MB", 5),
+        "back after a crash, longest": ("s", 1),
+        "counters lost for a crash, as time": ("s", 1),
     }
     return {
         figure: {

@@ -99,13 +99,15 @@ def _state(seen: tuple[bool, float] | None) -> str:
     if seen is None:
         return '<span class="unknown">not tried yet</span>'
     reachable, since = seen
-    kind, text = ("good", "answers") if reachable else ("bad", "not reachable")
+    kind, text = ("good", "reachable") if reachable else ("bad", "not reachable")
     return f'<span class="{kind}">{text}</span><small>since {_clock(since)}</small>'
 
 
 def _money(dollars: float | None) -> str:
     if dollars is None:
         return "–"
+    if 0 < dollars < 0.0001:
+        return "under $0.0001"
     return "$0" if dollars == 0 else f"${dollars:.4f}" if dollars < 1 else f"${dollars:.2f}"
 
 
