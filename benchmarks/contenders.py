@@ -116,7 +116,8 @@ def ours(folder: Path, upstreams: dict[str, str], *, translated: bool = False) -
     endpoints = [{"name": name, "provider": name, "model": "m"} for name in upstreams]
     if translated:
         for kind in ("anthropic", "gemini"):
-            providers.append({"name": kind, "type": kind, "api_key": "sk-upstream"})
+            place = {"api_base": f"{next(iter(upstreams.values()))}/v1"}
+            providers.append({"name": kind, "type": kind, "api_key": "sk-upstream", **place})
             endpoints.append({"name": kind, "provider": kind, "model": "m"})
     token = {"name": "bench", "token": "sk-bench-bench-bench"}
     options = {"providers": providers, "endpoints": endpoints, "api_tokens": [token]}

@@ -13,7 +13,7 @@ from tests.gateway.standin import ScriptedUpstream, chat_chunks, event, send_eve
 
 from mlflow_gateway.meter import UsageQuestion, tokens
 from mlflow_gateway.prices import look_up
-from mlflow_gateway.store import Store
+from mlflow_gateway.store import Store, StoreError
 from mlflow_gateway.usage import Histogram, Usage
 
 USAGE = {
@@ -182,6 +182,41 @@ def test_a_new_day_begins_with_nothing_and_old_days_go(tmp_path: Path) -> None:
     store.save([("2001-01-01", "chat", {})], {})
     store.close()
     assert [row[0] for row in Store(tmp_path / "usage.db").days("")][-1] == first
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 100, None])
+async def test_a_broken_file_is_set_aside_and_the_app_starts(
+    upstream: ScriptedUpstream, tmp_path: Path, damage: bytes | None
+) -> None:
+    file = tmp_path / "data/usage.db"
+    async with running(tmp_path, _options(upstream.address)) as gateway:
+        await _post(gateway, "chat")
+    whole = file.read_bytes()
+    file.write_bytes(damage or whole[:4096] + b"\xff" * 2048 + whole[6144:])
+    async with running(tmp_path, _options(upstream.address)) as gateway:
+        await _post(gateway, "chat")
+        assert (await _usage(gateway))["chat"]["calls"] == 1
+        assert "usage.db is broken" in gateway.log
+    assert (tmp_path / "data/broken-usage.db").exists()
+
+
+async def test_what_cannot_be_written_now_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "usage.db")
+    usage = Usage(store)
+    usage.add("chat", calls=1)
+    with monkeypatch.context() as full:
+        full.setattr(store, "save", _disk_full)
+        await usage.flush()
+    assert store.days("") == []
+    await usage.flush()
+    assert [row[2]["calls"] for row in store.days("")] == [1]
+    store.close()
+
+
+def _disk_full(*_: Any) -> None:
+    raise StoreError("database or disk is full")
 
 
 def test_prices_come_from_mlflows_catalogue() -> None:

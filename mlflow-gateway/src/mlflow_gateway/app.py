@@ -70,11 +70,10 @@ class _Providers:
         return await self._upstream.call(route, payload, headers)
 
 
-async def _save_now_and_then(usage: Usage, store: Store) -> None:
+async def _save_now_and_then(usage: Usage) -> None:
     while True:
         await asyncio.sleep(_SAVE_INTERVAL)
-        if usage.is_dirty:
-            await asyncio.to_thread(store.save, *usage.unsaved())
+        await usage.flush()
 
 
 def _background(
@@ -82,7 +81,7 @@ def _background(
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_save_now_and_then(usage, store)),
+            asyncio.create_task(_save_now_and_then(usage)),
             asyncio.create_task(reach.watch(known.values(), dispatcher)),
         ]
         if known:
@@ -94,7 +93,7 @@ def _background(
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        store.save(*usage.unsaved())
+        await usage.flush()
         store.close()
 
     return lifespan

@@ -55,7 +55,7 @@ class Status:
         text = request.query.get("days", "1")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_DAYS:
             raise GatewayError(400, f"`days` must be 1 to {_MOST_DAYS}.", param="days")
-        await asyncio.to_thread(self._store.save, *self._usage.unsaved())
+        await self._usage.flush()
         first = time.strftime("%Y-%m-%d", time.localtime(time.time() - (int(text) - 1) * 86400))
         found = await asyncio.to_thread(self._store.days, first)
         rows: list[dict[str, Any]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
 # Older days are deleted, which bounds the file's size.
 KEEP_DAYS = 100
 
+_LOG = logging.getLogger(__name__)
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS usage (
     day TEXT, endpoint TEXT, counters TEXT, PRIMARY KEY (day, endpoint)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent (endpoint TEXT PRIMARY KEY, times TEXT) WITHOUT ROWID;
 """
+
+
+# What `save` raises when the disk is full or broken.
+StoreError = sqlite3.Error
 
 
 class Store:
@@ -32,11 +39,13 @@ class Store:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA cache_size = -256")
-        self._db.executescript(_SCHEMA)
+        try:
+            self._db = _opened(file)
+        except StoreError as error:
+            # Such as a backup taken in the middle of a write. The calls matter more than the count.
+            _LOG.warning("%s is broken (%s) and was begun anew", file.name, error)
+            _set_aside(file)
+            self._db = _opened(file)
         oldest = time.strftime("%Y-%m-%d", time.localtime(time.time() - KEEP_DAYS * 86400))
         # "total" sorts after every date
         self._db.execute("DELETE FROM usage WHERE day < ?", (oldest,))
@@ -87,3 +96,26 @@ class Store:
     def _read(self, query: str, values: tuple[str, ...]) -> list[Any]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """The database at `file`, made when it is missing; sqlite3.Error when it is broken."""
+    database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA cache_size = -256")
+        database.executescript(_SCHEMA)
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _set_aside(file: Path) -> None:
+    for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        if part.exists():
+            part.replace(part.with_name(f"broken-{part.name}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -9,10 +11,14 @@ from dataclasses import dataclass, field
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from .store import StoreError
+
 if TYPE_CHECKING:
     from .meter import Tokens
     from .prices import Price
     from .store import Store
+
+_LOG = logging.getLogger(__name__)
 
 # The row that holds the sum of all days, of which Prometheus counters are made.
 TOTAL = "total"
@@ -109,6 +115,7 @@ class Usage:
         self._rows: dict[tuple[str, str], Row] = {}
         self._dirty: set[tuple[str, str]] = set()
         self._day = ("", 0.0)
+        self._flushing = asyncio.Lock()
         self.recent: dict[str, deque[float]] = {
             name: deque(times) for name, times in store.recent().items()
         }
@@ -172,10 +179,16 @@ class Usage:
             self._dirty.add((day, endpoint))
             yield self.row(endpoint, day)
 
-    @property
-    def is_dirty(self) -> bool:
-        """Whether something changed since the last call of `unsaved`."""
-        return bool(self._dirty)
+    async def flush(self) -> None:
+        """Take what changed to the store; what cannot be written now is kept for the next time."""
+        async with self._flushing:
+            if self._dirty:
+                changed = self.unsaved()
+                try:
+                    await asyncio.to_thread(self._store.save, *changed)
+                except StoreError as error:
+                    self._dirty.update((day, endpoint) for day, endpoint, _ in changed[0])
+                    _LOG.warning("The counters cannot be written to /data now: %s", error)
 
     def unsaved(self) -> tuple[list[tuple[str, str, dict[str, Any]]], dict[str, list[float]]]:
         """What Store.save takes: the rows that changed since the last call, and `recent`.
