@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -89,12 +90,11 @@ async def running(folder: Path, options: dict[str, Any]) -> AsyncIterator[Gatewa
     write_options(folder, options)
     prepared = run("prepare", folder)
     assert prepared.returncode == 0, prepared.stderr
-    ports = [_free_port(), _free_port()]
-    arguments = [f"--ingress-port={ports[0]}", f"--api-port={ports[1]}"]
+    host = _own_address()
+    ports = [_free_port(host), _free_port(host)]
+    arguments = [f"--host={host}", f"--ingress-port={ports[0]}", f"--api-port={ports[1]}"]
     process = _start([*_command("serve", folder), *arguments], folder / "log")
-    gateway = Gateway(
-        process, folder, f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{ports[0]}"
-    )
+    gateway = Gateway(process, folder, f"http://{host}:{ports[1]}", f"http://{host}:{ports[0]}")
     try:
         await _healthy(gateway)
         yield gateway
@@ -129,12 +129,16 @@ def _command(command: str, folder: Path) -> list[str]:
         os.fspath(PYTHON),
         *("-m", "mlflow_gateway", command),
         *("--options", f"{folder}/options.json", "--data", f"{folder}/data"),
-        *("--run", f"{folder}/run", "--host", "127.0.0.1"),
-        *("--ingress-from", SUPERVISOR, "--tracking", TRACKING),
+        *("--run", f"{folder}/run", "--ingress-from", SUPERVISOR, "--tracking", TRACKING),
     ]
 
 
-def _free_port() -> int:
+def _own_address() -> str:
+    """A loopback address that nobody else uses, so that no port is taken between look and use."""
+    return f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+
+
+def _free_port(host: str) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, 0))
         return int(listener.getsockname()[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import json
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from tests.gateway.process import Gateway, running
 from tests.gateway.standin import ScriptedUpstream, chat_answer, event, send_events
 
 from mlflow_gateway.breaker import CircuitBreaker
+from mlflow_gateway.errors import EndpointError
 
 DEAD = "http://127.0.0.1:9"
 
@@ -253,6 +255,27 @@ async def test_limits_and_budgets_survive_a_restart(
                 for name in ("limited", "limited", "tokens", "money")
             ]
     assert statuses == [429, 429, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7), ("0.5", 0.5), ("-1", 0), ("soon", None), ("", None)]
+)
+def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
+    error = EndpointError(429, "busy", code="x", headers={"retry-after": text})
+    assert error.retry_after == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    text = email.utils.formatdate(time.time() + 30, usegmt=True)
+    error = EndpointError(429, "busy", code="x", headers={"Retry-After": text})
+    assert error.retry_after == pytest.approx(30, abs=2)
+
+
+def test_calls_that_fail_together_count_once() -> None:
+    breaker = CircuitBreaker(100.0, lambda: 0.0)
+    for _ in range(8):
+        breaker.failed()
+    assert breaker.wait() == 10
 
 
 def test_a_breaker_lets_one_call_try_and_rests_longer_each_time() -> None:

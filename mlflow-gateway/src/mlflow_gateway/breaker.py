@@ -43,7 +43,12 @@ class CircuitBreaker:
         self._pause, self._trying = 0.0, False
 
     def failed(self) -> None:
-        """The provider did not answer, or answered that it is broken."""
+        """The provider did not answer, or answered that it is broken.
+
+        Calls that were on their way together count as one failure.
+        """
+        if self._pause and not self._trying:
+            return
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, self._longest_pause)
         self._until = self._clock() + self._pause
         self._trying = False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 
 _TYPES = {
     400: "invalid_request_error",
@@ -83,12 +85,19 @@ class EndpointError(GatewayError):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds of the Retry-After header, where it has one in that form."""
+        """Seconds that the Retry-After header asks for, in either of its forms, or None.
+
+        https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+        """
         text = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
         try:
-            return max(float(text), 0.0)
+            seconds = float(text)
         except ValueError:
-            return None
+            try:
+                seconds = parsedate_to_datetime(text).timestamp() - time.time()
+            except ValueError:
+                return None
+        return max(seconds, 0.0)
 
 
 class Redactor:
