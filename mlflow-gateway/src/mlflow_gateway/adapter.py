@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import types
+import warnings
 from collections.abc import AsyncGenerator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -229,7 +230,11 @@ def _own_base(route: Route) -> SplitResult | None:
 
 
 def _let_mlflow_import() -> None:
-    """MLflow looks for `databricks.agents` unguarded; an empty package is enough."""
+    """MLflow looks for `databricks.agents` unguarded; an empty package is enough.
+
+    Its warnings are for its own developers, and name paths.
+    """
+    warnings.filterwarnings("ignore", module="mlflow")
     if "databricks" not in sys.modules:
         empty = types.ModuleType("databricks")
         empty.__path__ = []

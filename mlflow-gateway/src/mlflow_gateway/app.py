@@ -131,7 +131,7 @@ def _error(error: GatewayError) -> web.Response:
 def _from_http(error: web.HTTPException) -> GatewayError:
     allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     sentences = {
-        404: "There is nothing at this path; DOCS.md lists the paths of this gateway.",
+        404: "There is nothing at this path; the app's Documentation tab lists the paths.",
         405: f"This path takes {allowed.get('Allow', 'another method')} only.",
         413: f"The request is larger than {_MAX_REQUEST // 2**20} MB; send a smaller one.",
     }

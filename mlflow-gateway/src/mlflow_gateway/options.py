@@ -16,6 +16,9 @@ from .providers import ENDPOINT_TYPES, PROVIDER_FIELDS, PROVIDER_TYPES, Provider
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
+# What is sent in the head of a request, where a control character would break it.
+_IN_HEADERS = frozenset({"api_key", "organization"})
+
 # MLflow allows these in the name of an endpoint (mlflow/gateway/utils.py, is_valid_endpoint_name).
 _ENDPOINT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -77,7 +80,7 @@ def load(path: Path) -> Options:
         raise OptionsError([f"The options file {path} must hold an object."])
     faults: list[str] = []
     providers = list(_providers(_items(data, "providers", faults), faults))
-    declared = {str(item.get("name")) for _, item in _items(data, "providers", [])}
+    declared = {name for _, item in _items(data, "providers", []) if (name := _text(item, "name"))}
     endpoints = list(
         _endpoints(
             _items(data, "endpoints", faults), {p.name: p for p in providers}, declared, faults
@@ -149,6 +152,9 @@ def _providers(
 def _provider_faults(label: str, kind: ProviderType, fields: Mapping[str, str]) -> Iterator[str]:
     for field in sorted(kind.required - fields.keys()):
         yield f'{label}: {field} is empty; a provider of type "{kind.name}" needs it.'
+    for field in sorted(_IN_HEADERS & fields.keys()):
+        if not fields[field].isprintable():
+            yield f"{label}: {field} holds a line break or another control character; paste it again."
     for field in fields.keys() - kind.keys.keys():
         yield f'{label}: {field} has no meaning for type "{kind.name}"; remove it.'
     if "api_base" in fields and "api_base" in kind.keys:

@@ -45,5 +45,5 @@ def _command(settings: Settings) -> list[str]:
         f"--graceful-timeout={GRACE + 2}",  # the worker ends the streams itself before that
         "--worker-tmp-dir=/dev/shm",
         "--no-control-socket",
-        f"--log-level={'debug' if settings.log_level == 'debug' else 'warning'}",
+        "--log-level=warning",  # below it, gunicorn writes down its whole configuration
     ]
