@@ -25,6 +25,17 @@ def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
     return shared_upstream
 
 
+ENDPOINTS = [
+    ("chat", "Cloud", "gpt-x", "chat"),
+    ("text", "Cloud", "gpt-text", "completions"),
+    ("vectors", "Cloud", "embed-x", "embeddings"),
+    ("local", "Local", "llama3.2:3b", "chat"),
+    ("office", "Office", "my deployment", "chat"),
+    ("claude", "Claude", "claude-x", "chat"),
+    ("gemini", "Google", "gemini-x", "chat"),
+]
+
+
 def options_for(address: str) -> dict[str, Any]:
     return {
         "providers": [
@@ -57,13 +68,8 @@ def options_for(address: str) -> dict[str, Any]:
             },
         ],
         "endpoints": [
-            {"name": "chat", "provider": "Cloud", "model": "gpt-x", "type": "chat"},
-            {"name": "text", "provider": "Cloud", "model": "gpt-text", "type": "completions"},
-            {"name": "vectors", "provider": "Cloud", "model": "embed-x", "type": "embeddings"},
-            {"name": "local", "provider": "Local", "model": "llama3.2:3b", "type": "chat"},
-            {"name": "office", "provider": "Office", "model": "my deployment", "type": "chat"},
-            {"name": "claude", "provider": "Claude", "model": "claude-x", "type": "chat"},
-            {"name": "gemini", "provider": "Google", "model": "gemini-x", "type": "chat"},
+            {"name": name, "provider": provider, "model": model, "type": kind, "retries": 0}
+            for name, provider, model, kind in ENDPOINTS
         ],
         "api_tokens": [{"name": "script", "token": EXTRA_TOKEN}],
         "log_level": "debug",

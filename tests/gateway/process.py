@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -52,12 +53,20 @@ class Gateway:
             self.ingress, connector=aiohttp.TCPConnector(local_addr=(source, 0))
         )
 
-    def command_lines(self) -> list[str]:
-        """Of the master and its worker."""
+    def pids(self) -> list[int]:
+        """The master and its worker."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        assert len(children) == 1
-        return [Path(f"/proc/{each}/cmdline").read_text() for each in (pid, *children)]
+        return [pid, *map(int, children)]
+
+    def command_lines(self) -> list[str]:
+        """Of the master and its worker."""
+        return [Path(f"/proc/{pid}/cmdline").read_text() for pid in self.pids()]
+
+    def memory(self) -> int:
+        """Proportional memory of master and worker, in bytes."""
+        rolls = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids()]
+        return sum(1024 * int(roll.split("Pss:")[1].split()[0]) for roll in rolls)
 
     def run_files(self) -> list[str]:
         """The text of every file in the folder of what is made anew."""
@@ -81,12 +90,11 @@ async def running(folder: Path, options: dict[str, Any]) -> AsyncIterator[Gatewa
     write_options(folder, options)
     prepared = run("prepare", folder)
     assert prepared.returncode == 0, prepared.stderr
-    ports = [_free_port(), _free_port()]
-    arguments = [f"--ingress-port={ports[0]}", f"--api-port={ports[1]}"]
+    host = _own_address()
+    ports = [_free_port(host), _free_port(host)]
+    arguments = [f"--host={host}", f"--ingress-port={ports[0]}", f"--api-port={ports[1]}"]
     process = _start([*_command("serve", folder), *arguments], folder / "log")
-    gateway = Gateway(
-        process, folder, f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{ports[0]}"
-    )
+    gateway = Gateway(process, folder, f"http://{host}:{ports[1]}", f"http://{host}:{ports[0]}")
     try:
         await _healthy(gateway)
         yield gateway
@@ -121,12 +129,16 @@ def _command(command: str, folder: Path) -> list[str]:
         os.fspath(PYTHON),
         *("-m", "mlflow_gateway", command),
         *("--options", f"{folder}/options.json", "--data", f"{folder}/data"),
-        *("--run", f"{folder}/run", "--host", "127.0.0.1"),
-        *("--ingress-from", SUPERVISOR, "--tracking", TRACKING),
+        *("--run", f"{folder}/run", "--ingress-from", SUPERVISOR, "--tracking", TRACKING),
     ]
 
 
-def _free_port() -> int:
+def _own_address() -> str:
+    """A loopback address that nobody else uses, so that no port is taken between look and use."""
+    return f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+
+
+def _free_port(host: str) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, 0))
         return int(listener.getsockname()[1])

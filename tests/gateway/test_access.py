@@ -89,6 +89,7 @@ async def test_no_secret_leaves(gateway: Gateway, upstream: ScriptedUpstream) ->
     seen.append(gateway.log)
     seen += gateway.command_lines()
     seen += gateway.run_files()
+    assert "site-packages" not in gateway.log, "no path of the inside"
     for secret in secrets:
         assert not [text for text in seen if secret in text]
 

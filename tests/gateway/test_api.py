@@ -44,9 +44,21 @@ async def _post(gateway: Gateway, path: str, body: Any) -> tuple[int, dict[str, 
 
 
 async def test_a_chat_request_arrives_whole(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf,AA"}}
     asked = {
         "model": "chat",
-        "messages": [{"role": "user", "name": "anna", "content": "hello"}],
+        "messages": [
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "name": "anna", "content": [picture, file]},
+            {"role": "assistant", "content": None, "reasoning_content": "hm", "refusal": None},
+        ],
+        "reasoning_effort": "low",
+        "seed": 7,
+        "n": 2,
+        "logprobs": True,
+        "metadata": {"room": "kitchen"},
+        "max_completion_tokens": 10,
         "tools": [TOOL],
         "tool_choice": {"type": "function", "function": {"name": "turn_on"}},
         "parallel_tool_calls": False,

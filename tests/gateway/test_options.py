@@ -13,6 +13,7 @@ import yaml
 from tests.gateway.process import PYTHON, ROOT, run, write_options
 
 from mlflow_gateway import options, providers, routes
+from mlflow_gateway.policy import POLICY_FIELDS
 
 KEY = "sk-never-in-a-message"
 OPENAI = {"name": "main", "type": "openai", "api_key": KEY}
@@ -45,6 +46,18 @@ def _with(
         (_with([OPENAI, OPENAI]), 'providers[1] "main": this name is used twice;'),
         (_with([{**OPENAI, "api_key": " "}]), 'providers[0] "main": api_key is empty;'),
         (_with([{**OPENAI, "name": ""}]), "providers[0]: has no name;"),
+        (
+            _with([OPENAI, {**OPENAI, "name": ""}], [{**CHAT, "provider": "zz"}]),
+            'endpoints[0] "chat": provider "zz" does not exist; use one of main.',
+        ),
+        (
+            _with([{**OPENAI, "api_key": f"{KEY}\n{KEY}"}]),
+            'providers[0] "main": api_key holds a line break or another control character;',
+        ),
+        (
+            _with([{**OPENAI, "organization": "a\rb"}]),
+            'providers[0] "main": organization holds a line break',
+        ),
         (_with([{**OPENAI, "aws_region": "eu"}]), 'providers[0] "main": aws_region has no meaning'),
         (_with([{**OPENAI, "api_base": "localhost"}]), 'providers[0] "main": api_base must be an'),
         (_with([{**OPENAI, "api_base": "http://u:p@h"}]), 'providers[0] "main": api_base must not'),
@@ -53,7 +66,7 @@ def _with(
         (_with([{**OPENAI, "type": "azure"}]), 'providers[0] "main": api_version is empty;'),
         (
             _with([{"name": "main", "type": "bedrock", "aws_region": "eu-west-1"}]),
-            'providers[0] "main": has no credentials; fill in api_key',
+            'providers[0] "main": api_key is empty;',
         ),
         (
             _with([{**OPENAI, "type": "anthropic"}], [{**CHAT, "type": "embeddings"}]),
@@ -85,7 +98,9 @@ def test_prepare_names_every_fault_at_once_and_no_key(tmp_path: Path) -> None:
     write_options(tmp_path, broken)
     result = run("prepare", tmp_path)
     assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 3
+    headline, *faults = result.stderr.splitlines()
+    assert headline.endswith(" ERROR The app did not start: 3 faults in its options:")
+    assert len(faults) == 3
     assert KEY not in result.stdout + result.stderr
     assert not (tmp_path / "run/routes.yaml").exists()
 
@@ -96,7 +111,7 @@ def test_a_broken_file_is_a_sentence(tmp_path: Path, text: str) -> None:
     result = run("prepare", tmp_path)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) == 2
 
 
 def test_serve_without_prepare_is_a_sentence(tmp_path: Path) -> None:
@@ -211,5 +226,6 @@ def test_the_declaration_and_the_code_know_the_same_types() -> None:
     assert provider["type"] == f"list({'|'.join(providers.PROVIDER_TYPES)})"
     assert set(provider) == {"name", "type", *providers.PROVIDER_FIELDS}
     endpoint = declared["schema"]["endpoints"][0]
+    assert set(endpoint) == {"name", "provider", "model", "type", *POLICY_FIELDS}
     assert endpoint["type"] == f"list({'|'.join(providers.ENDPOINT_TYPES)})?"
     assert declared["schema"]["log_level"] == f"list({'|'.join(options.LOG_LEVELS)})"

@@ -49,7 +49,7 @@ async def test_a_stream_passes_byte_for_byte(gateway: Gateway, upstream: Scripte
         b'event: x\r\nid: 7\r\ndata: {"crlf": 1}\r\n\r\n',
         b'data: {"caf\xc3\xa9',
         b'": 1}\n\ndata: [DONE]\n\n',
-        b"data: no empty line at the end",
+        b'data: {"no": "empty line at the end"}',
     ]
     upstream.script = lambda request: send_events(request, *blocks)
     async with (
@@ -171,3 +171,34 @@ async def test_many_streams_do_not_starve_a_plain_call(
             assert response.status == 200
         for stream in streams:
             stream.close()
+
+
+async def test_slow_clients_do_not_starve_a_plain_call(
+    gateway: Gateway, upstream: ScriptedUpstream
+) -> None:
+    """Requests that never end, and an answer that its client does not read."""
+    upstream.answers(b'{"padding": "' + b"x" * 30_000_000 + b'"}')
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {gateway.token}\r\nContent-Type: application/json\r\n"
+    )
+    body = json.dumps({**ASK, "stream": False})
+    whole = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+    host, port = gateway.api.removeprefix("http://").split(":")
+    writers = []
+    async with asyncio.timeout(20):
+        for text in [f'{head}Content-Length: 999\r\n\r\n{{"mod'] * 50 + [whole] * 3:
+            _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+            writer.write(text.encode())
+            await writer.drain()
+            writers.append(writer)
+        while len(upstream.calls) < 3:  # noqa: ASYNC110 -- counts what another task appends
+            await asyncio.sleep(0.02)
+        upstream.script = None
+        async with (
+            gateway.client() as client,
+            client.post("/v1/chat/completions", json={**ASK, "stream": False}) as response,
+        ):
+            assert response.status == 200
+    for writer in writers:
+        writer.close()

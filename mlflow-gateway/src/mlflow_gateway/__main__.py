@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+import time
 from pathlib import Path
 
-from . import options, routes, server, settings
+from . import log, options, routes, server, settings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,8 +17,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         checked = options.load(Path(arguments.options))
     except options.OptionsError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)  # noqa: T201
+        count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        moment = time.strftime(log.TIME_FORMAT)
+        headline = f"{moment} ERROR The app did not start: {count} in its options:"
+        print(headline, *error.faults, sep="\n", file=sys.stderr)  # noqa: T201
         return 1
     chosen = settings.Settings(
         data=arguments.data,
@@ -42,8 +45,6 @@ def _prepare(chosen: settings.Settings, checked: options.Options) -> None:
     settings.ensure_token(chosen)
     chosen.routes_file.parent.mkdir(parents=True, exist_ok=True)
     settings.write_private(chosen.routes_file, routes.dump(checked))
-    names = ", ".join(each.name for each in checked.endpoints)
-    print(f"Endpoints: {names}." if names else server.NO_ENDPOINTS)  # noqa: T201
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,19 +1,23 @@
-"""What a provider answers, in the one form that the app passes on."""
+"""What an endpoint answers, in the one form that the app passes on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
 class Answer:
-    """Either a whole body, or the events of a stream (bytes of whole server-sent events).
+    """Either a whole body, or a stream of chunks.
 
-    The stream raises GatewayError when it breaks. Whoever takes it closes it.
+    `is_events`: the chunks are whole server-sent events, so that an error can follow any of them.
+    The stream raises GatewayError when it breaks. Whoever takes it closes it. `usage` is the member
+    of that name as the provider wrote it; in a stream it comes with one of the last chunks.
     """
 
-    status: int
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes = b""
-    events: AsyncGenerator[bytes, None] | None = field(default=None)
+    chunks: AsyncGenerator[bytes, None] | None = field(default=None)
+    is_events: bool = False
+    usage: Any = None

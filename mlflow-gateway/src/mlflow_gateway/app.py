@@ -1,176 +1,102 @@
-"""The web application: which path does what, for whom."""
+"""The web application: its parts put together, who may call, and how errors leave."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from . import __version__, invocations, log, page, routes, settings
+from . import log, reach, routes, settings
 from .access import Access
+from .dispatch import Dispatcher
 from .errors import GatewayError, Redactor
-from .payload import Payload
-from .providers import CHAT, COMPLETIONS, EMBEDDINGS
+from .gateway import Gateway
+from .limits import Limits
 from .server import NO_ENDPOINTS
-from .sse import DONE, error_event
+from .status import Status
+from .store import Store
 from .upstream import Upstream
+from .usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .adapter import Adapter
     from .answer import Answer
+    from .payload import Payload
     from .routes import Route
 
-_LOG = logging.getLogger("mlflow_gateway")
+_LOG = logging.getLogger(__name__)
 
 # Bytes. Images and files travel inside the JSON of a chat request.
 _MAX_REQUEST = 64 * 1024 * 1024
 
-_KINDS = {CHAT: "chat", COMPLETIONS: "completions", EMBEDDINGS: "embeddings"}
+# Seconds between two writes of the counters, when there is something to write.
+_SAVE_INTERVAL = 0.5
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Gateway:
-    """The handlers, and what they share."""
+class _Providers:
+    """All providers: those that are forwarded to, and those that MLflow's classes translate for."""
 
-    def __init__(self, known: list[Route], redact: Redactor) -> None:
-        self._routes = {route.name: route for route in known}
+    def __init__(self, known: Mapping[str, Route], redact: Redactor) -> None:
+        self._known = known
         self._redact = redact
-        self._started = time.time()
         self._upstream: Upstream
         self._adapter: Adapter | None = None
 
     async def lifespan(self, _: web.Application) -> AsyncIterator[None]:
         """Open what needs the running loop, and close it in the end."""
         self._upstream = Upstream(self._redact)
-        translated = [r for r in self._routes.values() if not r.provider_type.forwarded]
+        translated = [r for r in self._known.values() if not r.provider_type.forwarded]
         if translated:
             from .adapter import Adapter  # noqa: PLC0415 -- brings MLflow, 65 MB
 
-            self._adapter = Adapter(translated, self._redact)
-        if self._routes:
-            _LOG.info("Ready; endpoints: %s", ", ".join(self._routes))
-        else:
-            _LOG.warning(NO_ENDPOINTS)
+            self._adapter = Adapter(translated, self._upstream, self._redact)
         yield
         await self._upstream.close()
 
-    def table(self) -> list[web.RouteDef]:
-        """Every path that the app answers."""
-        return [
-            web.post("/v1/chat/completions", lambda r: self._openai(r, CHAT)),
-            web.post("/v1/completions", lambda r: self._openai(r, COMPLETIONS)),
-            web.post("/v1/embeddings", lambda r: self._openai(r, EMBEDDINGS)),
-            web.get("/v1/models", self._models),
-            web.get("/v1/models/{name}", self._model),
-            web.get("/api/2.0/endpoints/", self._endpoints),
-            web.get("/api/2.0/endpoints", self._endpoints),
-            web.post("/gateway/{name}/invocations", self._invocations),
-            web.get("/health", self._health),
-            web.get("/", self._page),
-        ]
-
-    async def _openai(self, request: web.Request, endpoint_type: str) -> web.StreamResponse:
-        payload = Payload(await request.read())
-        name = payload.get("model")
-        if not isinstance(name, str) or not name:
-            raise GatewayError(
-                400,
-                "`model` is missing; set it to the name of an endpoint.",
-                code="missing_model",
-                param="model",
-            )
-        route = self._route(name)
-        if route.endpoint_type != endpoint_type:
-            kind = _KINDS[route.endpoint_type]
-            raise GatewayError(
-                400,
-                f'"{name}" is an endpoint for {kind}, not for {_KINDS[endpoint_type]}; '
-                "use another endpoint or another path.",
-                code="wrong_endpoint_type",
-                param="model",
-            )
-        return await _send(request, await self._call(request, route, payload))
-
-    async def _invocations(self, request: web.Request) -> web.StreamResponse:
-        route = self._route(request.match_info["name"])
-        answer = await self._call(request, route, invocations.request(await request.read()))
-        if answer.events is None:
-            answer.body = invocations.answer(route, answer.body)
-        return await _send(request, answer)
-
-    async def _call(self, request: web.Request, route: Route, payload: Payload) -> Answer:
+    async def send(self, route: Route, payload: Payload, headers: Mapping[str, str]) -> Answer:
+        """One request to a route's provider."""
         if self._adapter and not route.provider_type.forwarded:
-            return await self._adapter.call(route, payload)
-        return await self._upstream.call(route, payload, request.headers)
-
-    def _route(self, name: str) -> Route:
-        route = self._routes.get(name)
-        if route is None:
-            choice = f"this gateway has: {', '.join(self._routes)}."
-            raise GatewayError(
-                404,
-                f'There is no endpoint "{name}"; {choice}' if self._routes else NO_ENDPOINTS,
-                code="model_not_found",
-                param="model",
-            )
-        return route
-
-    async def _models(self, _: web.Request) -> web.StreamResponse:
-        models = [self._described(route) for route in self._routes.values()]
-        return web.json_response({"object": "list", "data": models})
-
-    async def _model(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._described(self._route(request.match_info["name"])))
-
-    def _described(self, route: Route) -> dict[str, Any]:
-        """A model object of OpenAI's API (https://platform.openai.com/docs/api-reference/models)."""
-        return {
-            "id": route.name,
-            "object": "model",
-            "created": int(self._started),
-            "owned_by": route.provider_type.name,
-        }
-
-    async def _endpoints(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response(invocations.listing(self._routes.values()))
-
-    async def _health(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response(
-            {"status": "OK", "version": __version__, "endpoints": len(self._routes)}
-        )
-
-    async def _page(self, _: web.Request) -> web.StreamResponse:
-        text = page.render(list(self._routes.values()))
-        return web.Response(text=text, content_type="text/html", headers=page.HEADERS)
+            return await self._adapter.call(route, payload, headers)
+        return await self._upstream.call(route, payload, headers)
 
 
-async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
-    if answer.events is None:
-        return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
-    events = answer.events
-    try:
-        # Nothing is sent before the provider's first event, so that an error can have its status.
-        first = await anext(events, b"")
-        response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        response.headers["Cache-Control"] = "no-cache"
-        await response.prepare(request)
-        await response.write(first)
-        try:
-            async for block in events:
-                await response.write(block)
-        except GatewayError as error:
-            _LOG.warning("%s ended in the middle of a stream: %s", request.path, error.message)
-            await response.write(error_event(error.body()) + DONE)
-        await response.write_eof()
-        return response
-    finally:
-        await events.aclose()
+async def _save_now_and_then(usage: Usage) -> None:
+    while True:
+        await asyncio.sleep(_SAVE_INTERVAL)
+        await usage.flush()
+
+
+def _background(
+    known: Mapping[str, Route], dispatcher: Dispatcher, usage: Usage, store: Store
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def lifespan(_: web.Application) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_save_now_and_then(usage)),
+            asyncio.create_task(reach.watch(known.values(), dispatcher)),
+        ]
+        if known:
+            _LOG.info("Ready; endpoints: %s", ", ".join(known))
+        else:
+            _LOG.warning(NO_ENDPOINTS)
+        yield
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await usage.flush()
+        store.close()
+
+    return lifespan
 
 
 def _middleware(access: Access) -> Any:
@@ -180,25 +106,21 @@ def _middleware(access: Access) -> Any:
             await access.check(request)
             return await handler(request)
         except GatewayError as error:
-            return _error(request, error)
+            return _error(error)
         except web.HTTPException as error:
-            return _error(request, _from_http(error))
+            return _error(_from_http(error))
         except (ConnectionResetError, asyncio.CancelledError):
-            raise  # the client has gone
+            raise  # the client has gone, or must see that its answer is not whole
         except Exception as error:  # noqa: BLE001 -- the client gets a sentence, the log a name
             _LOG.error(
                 "%s failed with %s at %s", request.path, type(error).__name__, log.place(error)
             )
-            return _error(
-                request, GatewayError(500, "The gateway failed; its log names the place.")
-            )
+            return _error(GatewayError(500, "The gateway failed; its log names the place."))
 
     return guard
 
 
-def _error(request: web.Request, error: GatewayError) -> web.Response:
-    if error.status >= 500:
-        _LOG.warning("%s answered %d: %s", request.path, error.status, error.message)
+def _error(error: GatewayError) -> web.Response:
     return web.Response(
         body=error.body(),
         status=error.status,
@@ -209,7 +131,7 @@ def _error(request: web.Request, error: GatewayError) -> web.Response:
 def _from_http(error: web.HTTPException) -> GatewayError:
     allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     sentences = {
-        404: "There is nothing at this path; DOCS.md lists the paths of this gateway.",
+        404: "There is nothing at this path; the app's Documentation tab lists the paths.",
         405: f"This path takes {allowed.get('Allow', 'another method')} only.",
         413: f"The request is larger than {_MAX_REQUEST // 2**20} MB; send a smaller one.",
     }
@@ -220,21 +142,26 @@ def _from_http(error: web.HTTPException) -> GatewayError:
 async def runner() -> web.AppRunner:
     """What gunicorn's worker runs: the application of the settings in the environment."""
     chosen = settings.from_environment()
-    known = routes.load(chosen.routes_file, os.environ)
+    known = {route.name: route for route in routes.load(chosen.routes_file, os.environ)}
     tokens = settings.api_tokens(chosen)
-    redact = Redactor([*tokens, *(secret for route in known for secret in route.secrets())])
+    redact = Redactor([*tokens, *(s for route in known.values() for s in route.secrets())])
     log.configure(chosen.log_level, redact)
-    gateway = Gateway(known, redact)
+    store = Store(Path(chosen.data) / "usage.db")
+    usage = Usage(store)
+    providers = _Providers(known, redact)
+    dispatcher = Dispatcher(known, providers.send, Limits(usage), usage)
     application = web.Application(
         middlewares=[_middleware(Access(chosen, tokens))], client_max_size=_MAX_REQUEST
     )
-    application.cleanup_ctx.append(gateway.lifespan)
-    application.add_routes(gateway.table())
+    application.cleanup_ctx.append(providers.lifespan)
+    application.cleanup_ctx.append(_background(known, dispatcher, usage, store))
+    application.add_routes(Gateway(known, dispatcher).table())
+    application.add_routes(Status(known, dispatcher, usage, store).table())
     return web.AppRunner(
         application,
         access_log=None,
         # A client that hangs up ends its call to the provider, which would bill the rest.
         handler_cancellation=True,
         keepalive_timeout=75,
-        shutdown_timeout=10,
+        shutdown_timeout=settings.GRACE,
     )

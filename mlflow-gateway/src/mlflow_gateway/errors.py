@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 
 _TYPES = {
     400: "invalid_request_error",
@@ -15,6 +17,7 @@ _TYPES = {
     429: "rate_limit_error",
     501: "invalid_request_error",
     502: "upstream_error",
+    503: "upstream_error",
     504: "timeout_error",
 }
 
@@ -53,6 +56,48 @@ class GatewayError(Exception):
             "param": self.param,
         }
         return json.dumps({"error": error}, ensure_ascii=False).encode()
+
+
+class EndpointError(GatewayError):
+    """An endpoint did not answer the call; what may be done about it besides telling the client.
+
+    `again`: the same call may go well in a moment, after `retry_after` seconds if that is known.
+    `elsewhere`: another endpoint may answer it.
+    `dead`: the provider is better left alone for a while.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+        elsewhere: bool = True,
+        dead: bool = False,
+    ) -> None:
+        super().__init__(status, message, code=code, param=param, headers=headers)
+        self.again = again
+        self.elsewhere = elsewhere
+        self.dead = dead
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the Retry-After header asks for, in either of its forms, or None.
+
+        https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+        """
+        text = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
+        try:
+            seconds = float(text)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(text).timestamp() - time.time()
+            except ValueError:
+                return None
+        return max(seconds, 0.0)
 
 
 class Redactor:

@@ -39,7 +39,7 @@ def request(body: bytes) -> Payload:
     """
     payload = Payload(body)
     if payload.get("stop") == []:
-        payload = Payload(payload.replace("stop", None))
+        payload = Payload(payload.with_members({"stop": None}))
     return payload
 
 

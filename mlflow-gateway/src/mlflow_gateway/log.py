@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from .errors import Redactor
 
 
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
 class _RedactingFormatter(logging.Formatter):
     def __init__(self, redact: Redactor) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)s %(message)s", TIME_FORMAT)
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:

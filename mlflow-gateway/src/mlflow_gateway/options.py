@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import policy, prices
+from .policy import Policy
 from .providers import ENDPOINT_TYPES, PROVIDER_FIELDS, PROVIDER_TYPES, ProviderType
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# What is sent in the head of a request, where a control character would break it.
+_IN_HEADERS = frozenset({"api_key", "organization"})
 
 # MLflow allows these in the name of an endpoint (mlflow/gateway/utils.py, is_valid_endpoint_name).
 _ENDPOINT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -44,6 +48,7 @@ class EndpointOptions:
     provider: Provider
     model: str
     type: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,13 @@ def load(path: Path) -> Options:
         raise OptionsError([f"The options file {path} must hold an object."])
     faults: list[str] = []
     providers = list(_providers(_items(data, "providers", faults), faults))
-    declared = {str(item.get("name")) for _, item in _items(data, "providers", [])}
+    declared = {name for _, item in _items(data, "providers", []) if (name := _text(item, "name"))}
     endpoints = list(
         _endpoints(
             _items(data, "endpoints", faults), {p.name: p for p in providers}, declared, faults
         )
     )
+    faults.extend(_fallback_faults(_items(data, "endpoints", []), endpoints))
     tokens = list(_api_tokens(_items(data, "api_tokens", faults), faults))
     level = data.get("log_level", "info")
     if level not in LOG_LEVELS:
@@ -146,21 +152,17 @@ def _providers(
 def _provider_faults(label: str, kind: ProviderType, fields: Mapping[str, str]) -> Iterator[str]:
     for field in sorted(kind.required - fields.keys()):
         yield f'{label}: {field} is empty; a provider of type "{kind.name}" needs it.'
+    for field in sorted(_IN_HEADERS & fields.keys()):
+        if not fields[field].isprintable():
+            yield f"{label}: {field} holds a line break or another control character; paste it again."
     for field in fields.keys() - kind.keys.keys():
         yield f'{label}: {field} has no meaning for type "{kind.name}"; remove it.'
     if "api_base" in fields and "api_base" in kind.keys:
         yield from _address_faults(label, fields["api_base"])
-    if kind.name == "bedrock":
-        yield from _bedrock_faults(label, fields)
     if kind.name == "vertex_ai" and not _is_json_object(fields.get("vertex_credentials", "{}")):
         yield (
             f"{label}: vertex_credentials is not JSON; "
             "paste the whole key file of the service account."
-        )
-    if kind.needs_package and not _importable(kind.needs_package):
-        yield (
-            f'{label}: type "{kind.name}" needs the Python package {kind.needs_package}, '
-            "which is not installed here; use another type."
         )
 
 
@@ -178,26 +180,10 @@ def _address_faults(label: str, address: str) -> Iterator[str]:
         yield f"{label}: api_base must end before any `?` or `#`."
 
 
-def _bedrock_faults(label: str, fields: Mapping[str, str]) -> Iterator[str]:
-    pair = {"aws_access_key_id", "aws_secret_access_key"}
-    if "api_key" not in fields and not pair <= fields.keys():
-        yield (
-            f"{label}: has no credentials; fill in api_key (a Bedrock API key), "
-            "or aws_access_key_id and aws_secret_access_key."
-        )
-
-
 def _is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:
-        return False
-
-
-def _importable(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:  # its parent is missing
         return False
 
 
@@ -224,9 +210,15 @@ def _endpoints(
                 f'{label}: a provider of type "{provider.type.name}" has no {kind}; '
                 f"use {offered}, or another provider."
             )
+        chosen = policy.from_options(item, problems, label)
+        if provider and chosen.money_per_day and not prices.look_up(provider.type.name, model):
+            problems.append(
+                f'{label}: money_per_day needs a price, and none is known for "{model}"; '
+                "use tokens_per_day."
+            )
         faults.extend(problems)
         if provider and not problems:
-            yield EndpointOptions(name, provider, model, ENDPOINT_TYPES[kind])
+            yield EndpointOptions(name, provider, model, ENDPOINT_TYPES[kind], chosen)
 
 
 def _endpoint_faults(label: str, name: str, model: str, kind: str) -> Iterator[str]:
@@ -238,6 +230,22 @@ def _endpoint_faults(label: str, name: str, model: str, kind: str) -> Iterator[s
         yield f"{label}: has no model; write the provider's name of the model."
     if kind not in ENDPOINT_TYPES:
         yield f'{label}: type "{kind}" does not exist; use one of {", ".join(ENDPOINT_TYPES)}.'
+
+
+def _fallback_faults(
+    items: Iterable[tuple[str, dict[str, Any]]], endpoints: Iterable[EndpointOptions]
+) -> Iterator[str]:
+    labels = {_text(item, "name"): label for label, item in items}
+    types = {endpoint.name: endpoint.type for endpoint in endpoints}
+    for endpoint in endpoints:
+        label = labels[endpoint.name]
+        for name in endpoint.policy.fallback:
+            if name == endpoint.name:
+                yield f"{label}: fallback names the endpoint itself; name another one."
+            elif name not in labels:
+                yield f'{label}: fallback "{name}" does not exist; name an endpoint of this list.'
+            elif types.get(name, endpoint.type) != endpoint.type:
+                yield f'{label}: fallback "{name}" is of another type; name one of the same type.'
 
 
 def _api_tokens(items: Iterable[tuple[str, dict[str, Any]]], faults: list[str]) -> Iterator[str]:

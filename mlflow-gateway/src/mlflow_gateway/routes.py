@@ -8,17 +8,20 @@ stands in the same file under `app`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from . import policy, prices
+from .prices import Price
 from .providers import NO_KEY, PROVIDER_TYPES, SECRET_FIELDS, ProviderType
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .options import EndpointOptions, Options, Provider
+    from .policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Route:
     provider: str
     provider_type: ProviderType
     fields: Mapping[str, str]
+    policy: Policy
+    price: Price | None
 
     def __repr__(self) -> str:
         return f"Route({self.name!r}, {self.provider_type.name!r}, {self.model!r})"
@@ -97,8 +102,18 @@ def _entry(endpoint: EndpointOptions, provider_index: int) -> dict[str, Any]:
             "provider": provider.type.mlflow_name,
             "config": config,
         },
-        "app": {"provider": provider.name, "type": provider.type.name},
+        "app": _own(endpoint),
     }
+
+
+def _own(endpoint: EndpointOptions) -> dict[str, Any]:
+    provider = endpoint.provider
+    own: dict[str, Any] = {"provider": provider.name, "type": provider.type.name}
+    if changed := endpoint.policy.changed():
+        own["policy"] = changed
+    if price := prices.look_up(provider.type.name, endpoint.model):
+        own["usd_per_million_tokens"] = asdict(price)
+    return own
 
 
 def _mlflow_only(provider: Provider, model: str, config: Mapping[str, Any]) -> dict[str, str]:
@@ -122,7 +137,8 @@ def _nested(kind: ProviderType, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _route(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
-    kind = PROVIDER_TYPES[entry["app"]["type"]]
+    own = entry["app"]
+    kind = PROVIDER_TYPES[own["type"]]
     fields = {}
     for field, key in kind.keys.items():
         value = _get(entry["model"]["config"], key)
@@ -132,9 +148,11 @@ def _route(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
         name=entry["name"],
         endpoint_type=entry["endpoint_type"],
         model=entry["model"]["name"],
-        provider=entry["app"]["provider"],
+        provider=own["provider"],
         provider_type=kind,
         fields=fields,
+        policy=policy.from_yaml(own.get("policy", {})),
+        price=Price(**price) if (price := own.get("usd_per_million_tokens")) else None,
     )
 
 

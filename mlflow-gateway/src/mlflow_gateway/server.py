@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from . import routes
+from .settings import GRACE
 
 if TYPE_CHECKING:
     from .options import Options
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 NO_ENDPOINTS = (
     "No endpoints are configured yet: add a provider and an endpoint in the app's configuration."
 )
-
-# Open streams may go on for this long after SIGTERM, in seconds.
-_GRACEFUL_TIMEOUT = 10
 
 
 def serve(settings: Settings, options: Options) -> NoReturn:
@@ -44,8 +42,8 @@ def _command(settings: Settings) -> list[str]:
         "--preload",  # the worker shares the master's pages, and is back at once after a crash
         f"--bind={settings.host}:{settings.ingress_port}",
         f"--bind={settings.host}:{settings.api_port}",
-        f"--graceful-timeout={_GRACEFUL_TIMEOUT}",
+        f"--graceful-timeout={GRACE + 2}",  # the worker ends the streams itself before that
         "--worker-tmp-dir=/dev/shm",
         "--no-control-socket",
-        f"--log-level={'debug' if settings.log_level == 'debug' else 'warning'}",
+        "--log-level=warning",  # below it, gunicorn writes down its whole configuration
     ]

@@ -9,8 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+# Open streams may go on for this long after SIGTERM, in seconds.
+GRACE = 10
+
 _VARIABLE = "MLFLOW_GATEWAY_SETTINGS"
 _TOKENS_VARIABLE = "MLFLOW_GATEWAY_API_TOKENS"
+
+# Open streams may go on for this long after SIGTERM, in seconds.
+GRACE = 10
 
 
 @dataclass(frozen=True, slots=True)

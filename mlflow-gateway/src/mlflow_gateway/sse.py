@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 # An empty line ends an event; lines end in LF, CR LF or CR
@@ -14,6 +15,21 @@ DONE = b"data: [DONE]\n\n"
 def error_event(body: bytes) -> bytes:
     """An error in the middle of a stream, as OpenAI's clients understand it."""
     return b"data: " + body + b"\n\n"
+
+
+def is_torn(rest: bytes) -> bool:
+    """Whether a stream that ended with `rest` was cut off in the middle of an event.
+
+    Some servers leave out the empty line after the last event, which is no harm.
+    """
+    data = rest.rpartition(b"data:")[2].strip()
+    if not data or data == b"[DONE]":
+        return False
+    try:
+        json.loads(data)
+    except ValueError:
+        return True
+    return False
 
 
 class EventSplitter:
