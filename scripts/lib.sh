@@ -33,8 +33,19 @@ apt_need() {
   may_be_root || die "these Debian packages are missing, and only root can install them: ${missing[*]}"
   say "installing Debian packages: ${missing[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 || die "apt-get update failed; is there a network?"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+    -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null ||
     die "could not install ${missing[*]}; install these Debian packages by hand and start again"
+}
+
+# database_servers: PostgreSQL and MariaDB for tests that start their own, without the services that Debian would start.
+database_servers() {
+  local conf=/etc/postgresql-common/createcluster.conf
+  if [ ! -e "$conf" ] && may_be_root; then
+    as_root mkdir -p "${conf%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
+  fi
+  apt_need mariadb-server-core mariadb-client-core postgresql
 }
 
 # uv: the pinned one, installed by pip into .tools, so that nothing of the user's own is touched.
