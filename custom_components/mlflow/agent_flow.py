@@ -95,7 +95,8 @@ class _ModelFlow(ConfigSubentryFlow):
             return self.async_abort(reason="entry_not_loaded")
         errors: dict[str, str] = {}
         if user_input is not None:
-            if not (errors := self._faults_of(user_input)):
+            user_input[CONF_NAME] = user_input[CONF_NAME].strip()
+            if not (errors := await self._faults_of(user_input, entry.runtime_data)):
                 return self._finish(user_input)
             self._suggested = user_input
         try:
@@ -110,8 +111,10 @@ class _ModelFlow(ConfigSubentryFlow):
             errors=errors,
         )
 
-    def _faults_of(self, user_input: Mapping[str, Any]) -> dict[str, str]:
-        return {}
+    async def _faults_of(
+        self, user_input: Mapping[str, Any], runtime: MlflowRuntime
+    ) -> dict[str, str]:
+        return {} if user_input[CONF_NAME] else {CONF_NAME: "name_missing"}
 
     async def _schema(self, runtime: MlflowRuntime) -> probatio.Schema:
         raise NotImplementedError
@@ -139,8 +142,11 @@ class ConversationAgentFlow(_ModelFlow):
         return await self._form(user_input)
 
     @override
-    def _faults_of(self, user_input: Mapping[str, Any]) -> dict[str, str]:
-        return _prompt_faults_of(user_input)
+    async def _faults_of(
+        self, user_input: Mapping[str, Any], runtime: MlflowRuntime
+    ) -> dict[str, str]:
+        faults = await super()._faults_of(user_input, runtime)
+        return faults or await _prompt_faults_of(user_input, runtime)
 
     @override
     async def _schema(self, runtime: MlflowRuntime) -> probatio.Schema:
@@ -190,16 +196,25 @@ async def _model_fields(runtime: MlflowRuntime) -> dict[Any, Any]:
     }
 
 
-def _prompt_faults_of(user_input: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with the form: an agent needs one prompt or the other."""
+async def _prompt_faults_of(
+    user_input: Mapping[str, Any], runtime: MlflowRuntime
+) -> dict[str, str]:
+    """Return what is wrong with the form: an agent needs one prompt or the other.
+
+    Whether MLflow has the prompt is only known while it answers; else the reference is believed.
+    """
     if user_input.get(CONF_PROMPT):
         return {}
     if not (reference := user_input.get(CONF_PROMPT_REFERENCE)):
         return {CONF_PROMPT_REFERENCE: "prompt_missing"}
     try:
-        PromptReference.parse(reference)
+        parsed = PromptReference.parse(reference)
     except ValueError:
         return {CONF_PROMPT_REFERENCE: "prompt_reference_invalid"}
+    if runtime.tracking is not None:
+        with suppress(AppError):
+            if await runtime.tracking.client.prompt(parsed) is None:
+                return {CONF_PROMPT_REFERENCE: "prompt_unknown"}
     return {}
 
 

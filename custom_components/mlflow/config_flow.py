@@ -33,7 +33,6 @@ from .const import (
     CONF_GATEWAY,
     CONF_RECORD,
     CONF_SLUG,
-    CONF_TRACKING,
     CONF_WATCH_OTHERS,
     DOMAIN,
     ENTRY_UNIQUE_ID,
@@ -43,11 +42,11 @@ from .const import (
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
-from .errors import AppError, AppTokenRefusedError
+from .errors import AppTokenRefusedError
+from .places import APPS, faults_of, field_of, places_of
 from .transport import APP_NAMES
 
 TITLE = "MLflow"
-APPS = (CONF_GATEWAY, CONF_TRACKING)
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
 _RECONFIGURE_SCHEMA = probatio.Schema(
@@ -88,6 +87,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         self._repository = ""
         self._slugs: dict[str, str] = {}
+        self._refused: dict[str, dict[str, str]] = {}
 
     @classmethod
     @callback
@@ -190,11 +190,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
-            data = _places_of(user_input)
-            for app, place in data.items():
-                if error := await async_check(self.hass, app, place):
-                    errors[_field_of(app, error)] = error.key
-                    placeholders |= error.translation_placeholders or {}
+            data, errors, placeholders = await self._look_at(user_input, {})
             if not errors:
                 return self._finish(data)
         return self.async_show_form(
@@ -233,12 +229,7 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         }
         if user_input is not None:
             suggested = user_input
-            data = _places_of(user_input)
-            for app, place in data.items():
-                place[CONF_TOKEN] = place[CONF_TOKEN] or known.get(app, {}).get(CONF_TOKEN, "")
-                if error := await async_check(self.hass, app, place):
-                    errors[_field_of(app, error)] = error.key
-                    placeholders |= error.translation_placeholders or {}
+            data, errors, placeholders = await self._look_at(user_input, known)
             if not errors:
                 return self._finish(data)
         return self.async_show_form(
@@ -247,6 +238,19 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
             errors=errors,
         )
+
+    async def _look_at(
+        self, user_input: Mapping[str, str], known: Mapping[str, Mapping[str, str]]
+    ) -> tuple[dict[str, dict[str, str]], dict[str, str], dict[str, str]]:
+        """Return the places that a form names, its errors by field, and their placeholders."""
+        data = places_of(user_input, known)
+        errors = faults_of(data)
+        placeholders: dict[str, str] = {}
+        for app, place in data.items() if not errors else ():
+            if error := await async_check(self.hass, app, place):
+                errors[field_of(app, error)] = error.key
+                placeholders |= error.translation_placeholders or {}
+        return data, errors, placeholders
 
     @callback
     def _finish(self, data: dict[str, Any]) -> ConfigFlowResult:
@@ -266,29 +270,34 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
         return result
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """Ask for the tokens anew when an app refused one."""
+        """Ask for the tokens anew of those apps that refuse theirs."""
+        places = {app: entry_data[app] for app in APPS if CONF_URL in entry_data.get(app, {})}
+        for app, place in places.items():
+            if isinstance(await async_check(self.hass, app, place), AppTokenRefusedError):
+                self._refused[app] = dict(place)
+        self._refused = self._refused or {app: dict(place) for app, place in places.items()}
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Take new tokens for the apps that are reached by URL."""
-        entry = self._get_reauth_entry()
+        """Take the new tokens, and try them."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
-        places = {app: entry.data[app] for app in APPS if CONF_URL in entry.data.get(app, {})}
         if user_input is not None:
-            places = {
-                app: {**place, CONF_TOKEN: user_input[f"{app}_token"]}
-                for app, place in places.items()
-            }
-            for app, place in places.items():
-                error = await async_check(self.hass, app, place)
-                if isinstance(error, AppTokenRefusedError):
+            for app, place in self._refused.items():
+                place[CONF_TOKEN] = user_input[f"{app}_token"].strip()
+            errors = faults_of(self._refused)
+            for app, place in self._refused.items() if not errors else ():
+                if error := await async_check(self.hass, app, place):
                     errors[f"{app}_token"] = error.key
+                    placeholders |= error.translation_placeholders or {}
             if not errors:
-                return self._change(entry, {**entry.data, **places})
-        schema = {probatio.Required(probatio.Secret(f"{app}_token")): _PASSWORD for app in places}
+                entry = self._get_reauth_entry()
+                return self._change(entry, {**entry.data, **self._refused})
+        schema = {
+            probatio.Required(probatio.Secret(f"{app}_token")): _PASSWORD for app in self._refused
+        }
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=probatio.Schema(schema),
@@ -321,20 +330,3 @@ def _may_move(place: Mapping[str, Any] | None, present: set[str]) -> bool:
         return True
     slug = place.get(CONF_SLUG)
     return slug is not None and slug not in present
-
-
-def _places_of(user_input: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the place of each app that the form names."""
-    return {
-        app: {
-            CONF_URL: user_input[f"{app}_url"].strip().rstrip("/"),
-            CONF_TOKEN: user_input.get(f"{app}_token", "").strip(),
-        }
-        for app in APPS
-        if user_input.get(f"{app}_url", "").strip()
-    }
-
-
-def _field_of(app: str, error: AppError) -> str:
-    """Return the field of the form that an error is about."""
-    return f"{app}_token" if isinstance(error, AppTokenRefusedError) else f"{app}_url"

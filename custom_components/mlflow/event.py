@@ -34,6 +34,7 @@ class ConversationFinishedEvent(EventEntity):
     """Happens with each finished conversation; its attributes hold no text."""
 
     _attr_has_entity_name = True
+    _attr_should_poll = False
     _attr_translation_key = "conversation_finished"
     _attr_event_types = [_ANSWERED, _FAILED]  # noqa: RUF012 - as Home Assistant has it
 

@@ -102,3 +102,22 @@ async def test_the_form_says_when_the_gateway_is_away(
         (entry.entry_id, "conversation"), context={"source": SOURCE_USER}
     )
     assert (form["type"], form["reason"]) == (FlowResultType.ABORT, "app_unreachable")
+
+
+async def test_a_blank_name_and_a_prompt_that_mlflow_does_not_have_are_said_in_the_form(
+    home: HomeAssistant, make_entry: MakeEntry, own_tracking: Tracking
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    await eventually(lambda: entry.runtime_data.prompts.versions)
+    flows = home.config_entries.subentries
+    form = await flows.async_init((entry.entry_id, "conversation"), context={"source": SOURCE_USER})
+    form = await flows.async_configure(form["flow_id"], FORM | {"name": " "})
+    assert form["errors"] == {"name": "name_missing"}
+    mistyped = FORM | {"prompt_reference": "hoome@production"}
+    form = await flows.async_configure(form["flow_id"], mistyped)
+    assert form["errors"] == {"prompt_reference": "prompt_unknown"}
+    own_tracking.stop()
+    done = await flows.async_configure(form["flow_id"], mistyped)
+    assert done["type"] is FlowResultType.CREATE_ENTRY, "believed while MLflow is away"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntryState
+import pytest
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
@@ -112,6 +113,7 @@ async def test_an_entry_whose_token_was_refused_at_start_is_loaded_by_the_new_on
     entry = make_entry()
     gateway.token = "changed"
     assert not await home.config_entries.async_setup(entry.entry_id)
+    await home.async_block_till_done()
     [flow] = home.config_entries.flow.async_progress()
     await home.config_entries.flow.async_configure(flow["flow_id"], {"gateway_token": "changed"})
     await home.async_block_till_done()
@@ -131,3 +133,65 @@ async def test_installed_apps_in_a_home_without_a_supervisor(
     await home.config_entries.flow.async_configure(form["flow_id"], addresses)
     await home.async_block_till_done()
     assert entry.state == ConfigEntryState.LOADED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "errors"),
+    [
+        ({"gateway_url": " "}, {"gateway_url": "address_invalid"}),
+        ({"gateway_url": "http://[half"}, {"gateway_url": "address_invalid"}),
+        ({"tracking_url": "ftp://127.0.0.1"}, {"tracking_url": "address_invalid"}),
+        ({"gateway_token": "two words"}, {"gateway_token": "token_invalid"}),
+        ({"gateway_token": "first\nsecond"}, {"gateway_token": "token_invalid"}),
+        ({"tracking_token": "schlüssel"}, {"tracking_token": "token_invalid"}),
+    ],
+)
+async def test_what_cannot_be_an_address_or_a_token_is_said_in_the_form(
+    home: HomeAssistant, gateway: StandInGateway, wrong: dict[str, str], errors: dict[str, str]
+) -> None:
+    form = await home.config_entries.flow.async_init("mlflow", context={"source": SOURCE_USER})
+    addresses = {
+        "gateway_url": gateway.url,
+        "gateway_token": gateway.token,
+        "tracking_url": "http://127.0.0.1:9",
+    }
+    form = await home.config_entries.flow.async_configure(form["flow_id"], addresses | wrong)
+    assert form["errors"] == errors
+
+
+async def test_an_address_needs_no_scheme_and_a_token_no_trimming(
+    home: HomeAssistant, gateway: StandInGateway
+) -> None:
+    form = await home.config_entries.flow.async_init("mlflow", context={"source": SOURCE_USER})
+    addresses = {"gateway_url": f" {gateway.host}/ ", "gateway_token": f"{gateway.token}\n"}
+    done = await home.config_entries.flow.async_configure(form["flow_id"], addresses)
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    assert done["result"].data["gateway"] == {"url": gateway.url, "token": gateway.token}
+
+
+async def test_only_the_app_that_refuses_is_asked_for_and_silence_is_no_success(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+) -> None:
+    entry = make_entry(shared_tracking)
+    gateway.token = "changed"
+    assert not await home.config_entries.async_setup(entry.entry_id)
+    await home.async_block_till_done()
+    [flow] = home.config_entries.flow.async_progress()
+    form = await home.config_entries.flow.async_configure(flow["flow_id"], None)
+    assert list(suggestions(form)) == ["gateway_token"]
+    await gateway.stop()
+    form = await home.config_entries.flow.async_configure(
+        flow["flow_id"], {"gateway_token": "changed"}
+    )
+    assert form["errors"] == {"gateway_token": "app_unreachable"}
+    await gateway.start()
+    done = await home.config_entries.flow.async_configure(
+        flow["flow_id"], {"gateway_token": "changed"}
+    )
+    assert done["reason"] == "reauth_successful"
+    await home.async_block_till_done()
+    assert entry.state == ConfigEntryState.LOADED
+    assert entry.data["tracking"]["token"] == shared_tracking.token

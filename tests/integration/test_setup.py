@@ -213,7 +213,7 @@ async def test_by_hand_with_addresses_and_tokens(
     [
         ({"gateway_token": "guess"}, {"gateway_token": "app_token_refused"}),
         ({"gateway_url": "http://127.0.0.1:9"}, {"gateway_url": "app_unreachable"}),
-        ({"gateway_url": "nonsense"}, {"gateway_url": "app_unreachable"}),
+        ({"gateway_url": "http://"}, {"gateway_url": "address_invalid"}),
         ({"tracking_token": "guess"}, {"tracking_token": "app_token_refused"}),
         ({"tracking_url": "http://127.0.0.1:9"}, {"tracking_url": "app_unreachable"}),
     ],
