@@ -292,7 +292,7 @@ def _figure(
 
 def _pointed_at(url: str) -> Callable[..., Any]:
     """Let OpenRouter's client, whose address is fixed, talk with our server."""
-    from homeassistant.components.open_router import AsyncOpenAI  # noqa: PLC0415
+    from openai import AsyncOpenAI  # noqa: PLC0415
 
     def client(**arguments: Any) -> Any:
         return AsyncOpenAI(**{**arguments, "base_url": f"{url}/v1"})
