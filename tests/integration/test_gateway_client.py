@@ -1,7 +1,6 @@
 """What comes over the wire from a Gateway, and from servers that are none."""
 
 import json
-from typing import Any
 
 import pytest
 from aiohttp import web
