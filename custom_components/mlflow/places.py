@@ -17,9 +17,10 @@ def places_of(
     """Return the place of each app that the form names; a token left empty is the known one."""
     places: dict[str, dict[str, str]] = {}
     for app in APPS:
-        url = user_input.get(f"{app}_url", "").strip().rstrip("/")
+        url = user_input.get(f"{app}_url", "").strip()
         if url and "://" not in url:
             url = f"http://{url}"
+        url = url.rstrip("/")
         token = user_input.get(f"{app}_token", "").strip()
         if url or app == CONF_GATEWAY:
             known_token = known.get(app, {}).get(CONF_TOKEN, "")
