@@ -1,0 +1,1 @@
+"""Reasoned states: a model reads several sensors, the time and the recent past, and decides."""
