@@ -30,7 +30,6 @@ from .reasoning.settings import (
     CONF_QUIET,
     CONF_TARGET,
     CONF_THRESHOLD,
-    DEFAULTS,
     Kind,
 )
 
@@ -43,9 +42,13 @@ def _words(text: str) -> re.Pattern[str]:
 
 
 _BEDROOM: Final = _words("bed.?room schlaf slaap chambre dormitorio habitaci camera.da.letto")
-_KITCHEN: Final = _words("kitchen küche keuken cuisine cocina cucina cook hob oven stove herd fornel")
+_KITCHEN: Final = _words(
+    "kitchen küche keuken cuisine cocina cucina cook hob oven stove herd fornel"
+)
 _LAUNDRY: Final = _words("laundr wash wasch wäsche wasmachine lave.linge buanderie lavad lavat")
-_OFFICE: Final = _words("office büro arbeitszimmer kantoor werkkamer bureau oficina despacho ufficio")
+_OFFICE: Final = _words(
+    "office büro arbeitszimmer kantoor werkkamer bureau oficina despacho ufficio"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,7 @@ def _motion(hours: float, near: re.Pattern[str] | None = None) -> _Sort:
 
 
 def _doors(hours: float) -> _Sort:
-    return _Sort(
-        "binary_sensor", frozenset({"door", "garage_door", "opening", "lock"}), hours
-    )
+    return _Sort("binary_sensor", frozenset({"door", "garage_door", "opening", "lock"}), hours)
 
 
 def _power(hours: float, near: re.Pattern[str], *, strict: bool = False) -> _Sort:
@@ -136,7 +137,12 @@ PRESETS: Final[Mapping[str, Preset]] = {
         settings={CONF_QUIET: {"minutes": 1}, CONF_AGREEING: 1},
     ),
     "away": Preset(
-        (_Sort("person", hours=12), _Sort("calendar", attributes=("message",)), _doors(6), _motion(6)),
+        (
+            _Sort("person", hours=12),
+            _Sort("calendar", attributes=("message",)),
+            _doors(6),
+            _motion(6),
+        ),
         settings={CONF_AT_MOST_EVERY: {"minutes": 30}, CONF_AT_LEAST_EVERY: {"hours": 2}},
     ),
     "working": Preset(
@@ -158,7 +164,6 @@ def fill(hass: HomeAssistant, name: str, texts: Mapping[str, str]) -> dict[str, 
     """Return what a preset fills the form with; `texts` are our common ones by key."""
     preset = PRESETS[name]
     data: dict[str, Any] = {
-        **DEFAULTS,
         CONF_KIND: Kind.YES_NO.value,
         CONF_NAME: texts[f"preset_{name}_name"],
         CONF_QUESTION: texts[f"preset_{name}_question"],
