@@ -1,8 +1,10 @@
 """A real Home Assistant for a benchmark, in a folder of its own, and the form of the figures."""
 
+import asyncio
 import contextlib
 import json
 import logging
+import shutil
 import socket
 import tempfile
 import time
@@ -50,9 +52,9 @@ def _lay(folder: Path, configuration: str) -> None:
 @contextlib.asynccontextmanager
 async def home(configuration: str) -> AsyncIterator[HomeAssistant]:
     """A Home Assistant of its own with a configuration.yaml and the integration in its folder."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _lay(folder, configuration)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
+    try:
+        await asyncio.to_thread(_lay, folder, configuration)
         config = runner.RuntimeConfig(config_dir=str(folder), skip_pip=True, log_no_color=True)
         hass = await bootstrap.async_setup_hass(config)
         assert hass is not None
@@ -63,6 +65,8 @@ async def home(configuration: str) -> AsyncIterator[HomeAssistant]:
             yield hass
         finally:
             await hass.async_stop(force=True)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder)
 
 
 def entry_of(

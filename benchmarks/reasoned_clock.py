@@ -28,12 +28,17 @@ class DayClock:
     """The time of the day, in seconds since the epoch; `pace` may be changed while it runs."""
 
     def __init__(self, begin: datetime) -> None:
-        self.now = begin.timestamp()
-        self.begin = self.now
+        self.begin = begin.timestamp()
+        # apart from the epoch, whose seconds leave no room for the loop's nanoseconds
+        self.gone = 0.0
         self.held = 0
         self.busy: Callable[[], bool] = lambda: False
         self._pace = 1.0
-        self._anchor = self.now, _real_monotonic()
+        self._anchor = self.gone, _real_monotonic()
+
+    @property
+    def now(self) -> float:
+        return self.begin + self.gone
 
     @property
     def pace(self) -> float:
@@ -42,7 +47,7 @@ class DayClock:
     @pace.setter
     def pace(self, pace: float) -> None:
         self._pace = pace
-        self._anchor = self.now, _real_monotonic()
+        self._anchor = self.gone, _real_monotonic()
 
     @property
     def stands(self) -> bool:
@@ -50,7 +55,7 @@ class DayClock:
         return self._pace > 1 and (self.held > 0 or self.busy())
 
     def wait_for(self, moment: float) -> float:
-        """Return the seconds of life until the clock may show a moment."""
+        """Return the seconds of life until so many seconds may have gone on the clock."""
         day, life = self._anchor
         return life + (moment - day) / self._pace - _real_monotonic()
 
@@ -63,7 +68,7 @@ class DayClock:
         """Show what the pace allows, but nothing later than `until`."""
         day, life = self._anchor
         allowed = day + (_real_monotonic() - life) * self._pace
-        self.now = max(self.now, min(until, allowed))
+        self.gone = max(self.gone, min(until, allowed))
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -108,7 +113,7 @@ class _Selector(selectors.DefaultSelector):
         clock = self._clock
         if timeout is not None and timeout <= 0:
             return super().select(timeout)
-        until = clock.now + (60.0 if timeout is None else timeout)
+        until = clock.gone + (60.0 if timeout is None else timeout)
         if clock.stands:
             began = _real_monotonic()
             ready = super().select(0.002)
@@ -127,7 +132,7 @@ class DayLoop(asyncio.SelectorEventLoop):
         super().__init__(_Selector(clock))
 
     def time(self) -> float:
-        return self._clock.now - self._clock.begin
+        return self._clock.gone
 
     def run_in_executor[T, *Ts](
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
