@@ -9,9 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from homeassistant.const import EVENT_STATE_CHANGED
-from homeassistant.core import HomeAssistant, callback
-
 from benchmarks.home import set_up
 from benchmarks.reasoned_replay import Replay, entry
 from benchmarks.reasoned_servers import Servers
@@ -19,6 +16,8 @@ from benchmarks.reasoned_states import QUESTIONS
 from custom_components.mlflow.reasoning.state import ReasonedState
 from custom_components.mlflow.tracing import Trace
 from demo.day.record import record
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import HomeAssistant, callback
 
 # The states of the naive version do not think by themselves.
 _NEVER = {"condition": "{{ false }}"}

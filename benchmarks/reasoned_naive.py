@@ -13,9 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
-from homeassistant.helpers.event import async_track_state_change_event
-
 from custom_components.mlflow.reasoning import reasoner
 from custom_components.mlflow.reasoning.history import MAX_ROWS, Past, sum_up
 from custom_components.mlflow.reasoning.question import schema_format, word
@@ -23,6 +20,8 @@ from custom_components.mlflow.reasoning.selection import Want
 from custom_components.mlflow.reasoning.state import ReasonedState
 from demo.model import tokens_of
 from demo.reasoner import decide
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_state_change_event
 
 APART = 15.0
 
@@ -33,7 +32,7 @@ class Naive:
 
     hass: HomeAssistant
     state: ReasonedState
-    log: "Log"
+    log: Log
     now: Callable[[], float]
     shown: list[tuple[float, bool | None]] = field(default_factory=list)
     calls: int = 0

@@ -51,7 +51,7 @@ class Price:
     made: float
 
     @classmethod
-    def of_model(cls) -> "Price":
+    def of_model(cls) -> Price:
         """Look the model up in the Gateway's catalogue."""
         program = (
             "from mlflow_gateway.prices import look_up\n"
