@@ -41,6 +41,7 @@ from .issues import IssueWatch, forget_all
 from .llm_api import MlflowAPI
 from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
+from .reasoning.memory import Memory
 from .reasoning.states import ReasonedStates
 from .recorder import TraceRecorder
 from .services import async_register_actions
@@ -85,7 +86,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
     recorder = TraceRecorder(traces, entry.options)
     usage = UsageCoordinator(hass, entry, gateway.client)
-    reasoned = ReasonedStates(hass, entry)
+    reasoned = ReasonedStates(hass, entry, gateway, prompts, recorder)
     await reasoned.load()
     entry.runtime_data = MlflowRuntime(
         gateway, tracking, prompts, traces, recorder, usage, reasoned
@@ -132,7 +133,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> N
     """Remove what the entry keeps on disk."""
     await PromptLibrary(hass, entry.entry_id).forget()
     await TraceSpool(hass, entry.entry_id, None).forget()
-    await ReasonedStates(hass, entry).forget()
+    await Memory(hass, entry.entry_id).forget()
     forget_all(hass)
 
 
