@@ -43,6 +43,7 @@ from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
 from .reasoned_actions import async_register_reasoned_actions
 from .reasoning.corrections import Corrections
+from .reasoning.memory import Memory
 from .reasoning.states import ReasonedStates
 from .recorder import TraceRecorder
 from .services import async_register_actions
@@ -88,12 +89,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
     recorder = TraceRecorder(traces, entry.options)
     usage = UsageCoordinator(hass, entry, gateway.client)
-    reasoned = ReasonedStates(hass, entry)
+    reasoned = ReasonedStates(hass, entry, gateway, prompts, recorder)
     await reasoned.load()
     entry.runtime_data = MlflowRuntime(
         gateway, tracking, prompts, traces, recorder, usage, reasoned
     )
-    reasoned.record_correction = Corrections(entry).record
     entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -101,7 +101,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
         _watch_tracking(hass, entry, tracking, traces)
     else:
         prompts.expect_nothing()
-    reasoned.start()
+    reasoned.start(Corrections(entry).record)
     issues.start()
 
     @callback
@@ -136,7 +136,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> N
     """Remove what the entry keeps on disk."""
     await PromptLibrary(hass, entry.entry_id).forget()
     await TraceSpool(hass, entry.entry_id, None).forget()
-    await ReasonedStates(hass, entry).forget()
+    await Memory(hass, entry.entry_id).forget()
     forget_all(hass)
 
 

@@ -19,7 +19,7 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import MlflowRuntime
 from .feedback import async_user_name
-from .reasoning.asking import Answer
+from .reasoning.question import Answer
 from .reasoning.settings import Kind, Settings
 from .reasoning.state import ReasonedState
 from .services import invalid, loaded_runtime

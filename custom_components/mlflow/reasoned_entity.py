@@ -14,7 +14,7 @@ from homeassistant.helpers.entity import Entity
 from .const import DOMAIN
 from .coordinator import MlflowConfigEntry
 from .entity import subentry_device
-from .reasoning.asking import Answer
+from .reasoning.question import Answer
 from .reasoning.settings import SUBENTRY_REASONED, Kind
 from .reasoning.state import ReasonedState
 

@@ -205,6 +205,7 @@ async def test_the_button_right_confirms_what_is_shown(own: Home, own_tracking: 
     trace_id = await own.think("yes", 0.9)
     await own.press("right", Context(user_id=user.id))
     assert own.shown() == "on"
+    assert own.attribute("reason") == "The bed is occupied."
     await own.delivered()
     found = {one["assessment_name"]: one for one in await own.assessments(trace_id)}
     assert found["user_feedback"]["feedback"]["value"] is True

@@ -41,6 +41,12 @@ def evidence(home: HomeAssistant) -> None:
     home.states.async_set("sensor.power", "3", {"friendly_name": "Power"})
 
 
+def device_of(home: HomeAssistant, subentry_id: str) -> dr.DeviceEntry | None:
+    entry = home.config_entries.async_entries("mlflow")[0]
+    identifier = ("mlflow", subentry_id)
+    return dr.async_get(home).async_get_device_by_identifier(identifier, entry.entry_id)
+
+
 async def press(home: HomeAssistant, button: str) -> None:
     await home.services.async_call("button", "press", {"entity_id": button}, blocking=True)
     await settled(home)
@@ -83,7 +89,7 @@ async def test_a_yes_no_state_is_a_device_with_all_its_entities(
     assert shown(home) == "unknown"
     assert attribute(home, "device_class") == "occupancy"
     assert attribute(home, "friendly_name") == "Asleep"
-    device = dr.async_get(home).async_get_device({("mlflow", "state0")})
+    device = device_of(home, "state0")
     assert device is not None
     assert (device.name, device.model) == ("Asleep", "home")
 
@@ -272,7 +278,7 @@ async def test_a_state_of_another_kind_leaves_no_entity_behind(
     assert entry.state is ConfigEntryState.LOADED
     left = [e for e in registry.entities.values() if e.config_subentry_id == "state0"]
     assert left == []
-    assert dr.async_get(home).async_get_device({("mlflow", "state0")}) is None
+    assert device_of(home, "state0") is None
     assert home.states.get(MAIN) is None
 
 

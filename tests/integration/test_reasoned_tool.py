@@ -22,9 +22,7 @@ def evidence(home: HomeAssistant) -> None:
     home.states.async_set("binary_sensor.bed", "on", {"friendly_name": "Bed"})
 
 
-async def call(
-    home: HomeAssistant, assistant: str = conversation.DOMAIN, **arguments: Any
-) -> Any:
+async def call(home: HomeAssistant, assistant: str = conversation.DOMAIN, **arguments: Any) -> Any:
     """Call the tool as an agent does, and return what the model is told."""
     context = llm.LLMContext("test", Context(), "en", assistant, None)
     api = await llm.async_get_api(home, "mlflow", context)

@@ -13,8 +13,8 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..const import CONF_RECORD, DOMAIN, RECORD_ALL, RECORD_OFF
 from ..feedback import Feedback
-from .asking import Answer, Verdict
-from .question import said
+from .asking import Verdict
+from .question import Answer, said
 from .settings import Kind
 from .state import Correction, ReasonedState
 
