@@ -4,18 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers import area_registry as ar
-from homeassistant.helpers import entity_registry as er
-from homeassistant.util import dt as dt_util
-
 from custom_components.mlflow.reasoning import evidence as evidence_room
 from custom_components.mlflow.reasoning.evidence import Teller
 from custom_components.mlflow.reasoning.history import Past, sum_up
 from custom_components.mlflow.reasoning.marks import Marks, take_marks, take_times
 from custom_components.mlflow.reasoning.selection import Want
 from custom_components.mlflow.reasoning.words import duration
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
 EVENING = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
 
@@ -165,7 +164,9 @@ class TestText:
             home.states.async_set(entity_id, "off")
             freezer.tick(timedelta(seconds=1))
         cut, *lines, _ = tell(home, wants)
-        assert cut == f"- [cut here: {50 - len(lines)} entities, unchanged for longest, are left out]"
+        assert (
+            cut == f"- [cut here: {50 - len(lines)} entities, unchanged for longest, are left out]"
+        )
         assert "light.l49" in lines[-1]
         assert sum(map(len, lines)) < 400
 
