@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     MockConfigEntry,
 )
 
-from .conftest import Tracking, eventually
+from .conftest import Tracking
 from .reasoned import ASLEEP, always, make_entry, says, tokens
 from .standins import StandInGateway
 
@@ -295,10 +295,9 @@ async def test_a_prompt_of_the_registry_is_looked_up_and_used_at_once(
     entry = make_entry(home, gateway, tracking=place)
     form = await _form(home, entry)
     client = entry.runtime_data.tracking.client
-    experiment = await client.experiment_id("Home Assistant")
+    experiment = await client.experiment_id("Nights")
     await client.create_prompt("night", experiment)
     await client.create_prompt_version("night", "Night watch: {{ facts }}", "")
-    await eventually(lambda: entry.runtime_data.prompts.versions)
 
     await _up_to(form, {**QUESTION, "question": "", "prompt_reference": "night/7"})
     assert form.shown["errors"] == {"prompt_reference": "prompt_unknown"}
