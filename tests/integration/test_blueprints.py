@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.blueprint.importer import _get_github_import_url
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import parse_yaml
 from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
     async_fire_time_changed,
     async_mock_service,
@@ -67,11 +67,7 @@ def notify(message: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
 def test_it_can_be_imported_from_where_it_says_it_is(file: Path) -> None:
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_constructor("!input", lambda loader, node: node.value)
-    address = yaml.load(file.read_text(), Loader)["blueprint"]["source_url"]
+    address = parse_yaml(file.read_text())["blueprint"]["source_url"]
     assert address.endswith(f"/blob/main/blueprints/automation/mlflow/{file.name}")
     assert "raw.githubusercontent.com" in _get_github_import_url(address)
     guide = (FOLDER.parents[2] / "docs" / "reasoned-states.md").read_text()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from custom_components.mlflow.reasoned_presets import PRESETS
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, SubentryFlowContext
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import area_registry as ar
@@ -59,9 +59,13 @@ class Form:
         self._entry = entry
         self.shown: Any = None
 
-    async def open(self, **context: Any) -> None:
+    async def open(self, subentry_id: str | None = None) -> None:
+        """Open it for a new state, or for one that is there."""
+        context = SubentryFlowContext(source=SOURCE_USER)
+        if subentry_id:
+            context = SubentryFlowContext(source=SOURCE_RECONFIGURE, subentry_id=subentry_id)
         self.shown = await self._home.config_entries.subentries.async_init(
-            (self._entry.entry_id, "reasoned_state"), context={"source": SOURCE_USER} | context
+            (self._entry.entry_id, "reasoned_state"), context=context
         )
 
     async def choose(self, item: str) -> None:
@@ -319,7 +323,7 @@ async def test_reconfigure_goes_through_the_steps_with_what_is_there(
     lamp = er.async_get(home).async_get_or_create("light", "test", "lamp")
     er.async_get(home).async_update_entity(lamp.entity_id, area_id=area.id)
 
-    await form.open(source=SOURCE_RECONFIGURE, subentry_id="state0")
+    await form.open("state0")
     assert form.suggested["question"] == "Is AK asleep?"
     await form.fill(QUESTION | {"name": "AK sleeps"})
     await form.fill({})
