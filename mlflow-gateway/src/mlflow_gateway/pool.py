@@ -103,7 +103,7 @@ class Pool:
             raise aiohttp.ServerDisconnectedError
         try:
             protocol.set_response_params(read_until_eof=True, read_bufsize=_READ_AHEAD)
-            transport.writelines((head, body))
+            transport.write(head + body)
             message, content = await protocol.read()
             while message.code < 200:  # such as 102: still at it
                 message, content = await protocol.read()
