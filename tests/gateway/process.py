@@ -101,7 +101,7 @@ async def running(folder: Path, options: dict[str, Any], **environ: str) -> Asyn
     finally:
         process.terminate()
         try:
-            await asyncio.to_thread(process.wait, 15)
+            await asyncio.to_thread(process.wait, 60)
         finally:
             process.kill()
 
@@ -114,7 +114,7 @@ def _start(command: list[str], log: Path, environ: dict[str, str]) -> subprocess
 
 
 async def _healthy(gateway: Gateway) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     async with gateway.client(token=None) as client:
         while time.monotonic() < deadline:
             assert gateway.process.poll() is None, gateway.log
