@@ -70,16 +70,14 @@ class MlflowAITaskEntity(MlflowEntity, ai_task.AITaskEntity):
         self, task: ai_task.GenDataTask, chat_log: conversation.ChatLog, trace: Trace
     ) -> Any:
         """Return what the model made; one that strays from the structure gets a second try."""
-        gateway = self.runtime.gateway
         loop = ToolLoop(
-            client=gateway.client,
+            client=self.runtime.gateway.client,
             chat_log=chat_log,
             agent_id=self.entity_id,
             settings=self._settings,
             telling=Telling(
                 turns=1, files=await async_read_attachments(self.hass, chat_log.content)
             ),
-            endpoint=gateway.endpoint(self._settings.endpoint),
             trace=trace,
         )
         if task.structure is None:

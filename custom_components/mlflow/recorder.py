@@ -29,7 +29,7 @@ class TraceRecorder:
         try:
             yield trace
         except BaseException as error:
-            trace.root.end(error=str(error) or type(error).__name__)
+            trace.root.fail(error)
             raise
         finally:
             trace.root.end()

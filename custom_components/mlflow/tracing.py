@@ -50,6 +50,10 @@ class Span:
             self.outputs = outputs
             self.error = error
 
+    def fail(self, error: BaseException) -> None:
+        """End with an error."""
+        self.end(error=str(error) or type(error).__name__)
+
     def end_with(self, result: llm.ToolResult) -> None:
         """Note what a tool gave, or why it failed."""
         error = None
@@ -108,6 +112,16 @@ class Trace:
             key: sum(usage.get(key, 0) for usage in usages)
             for key in ("input_tokens", "output_tokens")
         }
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all model calls of which the price is known; None without any."""
+        costs = [
+            span.attributes["mlflow.llm.cost"]["total_cost"]
+            for span in self.spans
+            if "mlflow.llm.cost" in span.attributes
+        ]
+        return sum(costs) if costs else None
 
     @property
     def mlflow_id(self) -> str:

@@ -75,6 +75,8 @@ class StandInGateway(Server):
         super().__init__()
         self.token = secrets.token_urlsafe(24)
         self.endpoints = [("home", "chat"), ("small", "chat"), ("vectors", "embeddings")]
+        self.prices: dict[str, dict[str, float]] = {}
+        self.falls_back_to: str | None = None
         self.script: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
         self.usage: dict[str, Any] | None = None
@@ -106,6 +108,7 @@ class StandInGateway(Server):
                 "model": {"name": f"scripted-{name}", "provider": "openai"},
                 "endpoint_url": f"/gateway/{name}/invocations",
                 "limit": None,
+                "usd_per_million_tokens": self.prices.get(name),
             }
             for name, kind in self.endpoints
         ]
@@ -125,9 +128,10 @@ class StandInGateway(Server):
             status, message = self.refusal
             return web.json_response({"error": {"message": message}}, status=status)
         deltas = self.script.pop(0)(body)
+        answered_by = {"X-Gateway-Endpoint": self.falls_back_to or body["model"]}
         if not body.get("stream"):
-            return web.json_response(_completion(deltas))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            return web.json_response(_completion(deltas), headers=answered_by)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **answered_by})
         await response.prepare(request)
         for number, delta in enumerate(deltas):
             if number == self.breaks_after:
@@ -245,8 +249,8 @@ class StandInSupervisor(Server):
                 data=await request.read(),
             ) as answer,
         ):
-            response = web.StreamResponse(status=answer.status)
-            response.content_type = answer.content_type
+            kept = {k: v for k, v in answer.headers.items() if k not in dropped}
+            response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
