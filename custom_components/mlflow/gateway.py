@@ -66,7 +66,11 @@ class GatewayClient:
         async with self._transport.open(
             "POST", "v1/chat/completions", body=request, timeout=CHAT_TIMEOUT
         ) as response:
-            return self._checked(_parsed(await response.text()), response)
+            completion = self._checked(_parsed(await response.text()), response)
+        match completion:
+            case {"choices": [{"message": {}}, *_]}:
+                return completion
+        raise self._unreadable(response)
 
     async def usage(self) -> Usage | None:
         """Return what the endpoints did today, or None from a Gateway that does not count yet."""
@@ -103,9 +107,7 @@ class GatewayClient:
     def _checked(self, chunk: Any, response: ClientResponse) -> dict[str, Any]:
         """Return a chunk, or raise the error that came in its place."""
         if not isinstance(chunk, dict):
-            raise AppAnswerError(
-                self._transport.app, status=response.status, message="its answer cannot be read"
-            )
+            raise self._unreadable(response)
         if error := chunk.get("error"):
             message = error.get("message") if isinstance(error, dict) else error
             raise AppAnswerError(
@@ -114,6 +116,11 @@ class GatewayClient:
         if answered_by := response.headers.get(_ANSWERED_BY):
             chunk["endpoint"] = answered_by
         return chunk
+
+    def _unreadable(self, response: ClientResponse) -> AppAnswerError:
+        return AppAnswerError(
+            self._transport.app, status=response.status, message="its answer cannot be read"
+        )
 
 
 def _endpoint(listed: dict[str, Any]) -> Endpoint:

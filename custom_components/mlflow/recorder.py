@@ -55,7 +55,8 @@ class TraceRecorder:
         for kind, key in trace.found_by.items():
             self._last[kind, key] = trace.mlflow_id
             self._last.move_to_end((kind, key))
-        self._last["any", ""] = trace.mlflow_id
+        if "session" in trace.found_by:  # an answer to somebody, and not a task of an automation
+            self._last["any", ""] = trace.mlflow_id
         while len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
         for listener in list(self._listeners):

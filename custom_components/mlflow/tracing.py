@@ -12,7 +12,8 @@ from typing import Any
 
 from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_bytes
-from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
+
+from .encoding import to_json
 
 # Longer texts (a prompt with a whole home in it, an attached picture) are cut, and say so.
 MAX_TEXT = 32_768
@@ -203,11 +204,8 @@ def _attribute(key: str, value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as JSON, with long texts cut; what JSON cannot hold is described."""
-    try:
-        return json_bytes(_shortened(value)).decode()
-    except JSON_ENCODE_EXCEPTIONS:
-        return json_bytes(_shortened(repr(value))).decode()
+    """Return a value as JSON, with long texts cut."""
+    return to_json(_shortened(value))
 
 
 def _shortened(value: Any) -> Any:
