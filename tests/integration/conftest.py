@@ -240,7 +240,11 @@ def ask(home: HomeAssistant) -> Ask:
     """Say something to the agent, as Assist does."""
 
     async def ask(
-        text: str, *, conversation_id: str | None = None, language: str = "en"
+        text: str,
+        *,
+        conversation_id: str | None = None,
+        language: str = "en",
+        device_id: str | None = None,
     ) -> conversation.ConversationResult:
         return await conversation.async_converse(
             home,
@@ -249,6 +253,7 @@ def ask(home: HomeAssistant) -> Ask:
             Context(),
             language=language,
             agent_id="conversation.butler",
+            device_id=device_id,
         )
 
     return ask

@@ -81,6 +81,8 @@ class StandInGateway(Server):
         self.requests: list[dict[str, Any]] = []
         self.usage: dict[str, Any] | None = None
         self.refusal: tuple[int, str] | None = None
+        self.refuses_logprobs = False
+        self.raw_answer: bytes | None = None
         self.pause: asyncio.Event | None = None
         self.breaks_after: int | None = None
 
@@ -127,6 +129,11 @@ class StandInGateway(Server):
         if self.refusal is not None:
             status, message = self.refusal
             return web.json_response({"error": {"message": message}}, status=status)
+        if self.raw_answer is not None:
+            return web.Response(body=self.raw_answer, content_type="application/json")
+        if self.refuses_logprobs and "logprobs" in body:
+            error = {"message": "logprobs are not supported with this model."}
+            return web.json_response({"error": error}, status=400)
         deltas = self.script.pop(0)(body)
         answered_by = {"X-Gateway-Endpoint": self.falls_back_to or body["model"]}
         if not body.get("stream"):
