@@ -132,8 +132,8 @@ class StandInGateway(Server):
         if self.raw_answer is not None:
             return web.Response(body=self.raw_answer, content_type="application/json")
         if self.refuses_logprobs and "logprobs" in body:
-            error = {"message": "logprobs are not supported with this model."}
-            return web.json_response({"error": error}, status=400)
+            refused = {"message": "logprobs are not supported with this model."}
+            return web.json_response({"error": refused}, status=400)
         deltas = self.script.pop(0)(body)
         answered_by = {"X-Gateway-Endpoint": self.falls_back_to or body["model"]}
         if not body.get("stream"):

@@ -22,7 +22,7 @@ from .standins import StandInGateway, calls, says
         ("en", "MLflow Gateway cannot be reached"),
         ("de", "MLflow Gateway ist nicht erreichbar"),
         ("nl", "MLflow Gateway is niet bereikbaar"),
-        ("fr", "MLflow Gateway est injoignable"),
+        ("fr", "MLflow Gateway est injoignable "),
         ("es", "No se puede alcanzar MLflow Gateway"),
         ("it", "MLflow Gateway non è raggiungibile"),
         ("tlh", "MLflow Gateway cannot be reached"),

@@ -13,7 +13,7 @@ from homeassistant.helpers.selector import NumberSelector, SelectSelector
 from .conftest import Ask, MakeEntry, speech
 from .standins import StandInGateway, calls, says
 
-RESULT: dict[str, Any] = {
+RESULT: dict[Any, Any] = {
     "at": time(7, 30),
     "at_home": time(7, 30, tzinfo=UTC),
     "when": datetime(2026, 11, 20, 7, 30, tzinfo=UTC),
