@@ -41,6 +41,8 @@ from .issues import IssueWatch, forget_all
 from .llm_api import MlflowAPI
 from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
+from .reasoning.memory import Memory
+from .reasoning.states import ReasonedStates
 from .recorder import TraceRecorder
 from .services import async_register_actions
 from .spool import TraceSpool
@@ -84,7 +86,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     tracking = TrackingCoordinator(hass, entry, client, prompts, traces) if client else None
     recorder = TraceRecorder(traces, entry.options)
     usage = UsageCoordinator(hass, entry, gateway.client)
-    entry.runtime_data = MlflowRuntime(gateway, tracking, prompts, traces, recorder, usage)
+    reasoned = ReasonedStates(hass, entry, gateway, prompts, recorder)
+    await reasoned.load()
+    entry.runtime_data = MlflowRuntime(
+        gateway, tracking, prompts, traces, recorder, usage, reasoned
+    )
     entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -92,6 +98,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
         _watch_tracking(hass, entry, tracking, traces)
     else:
         prompts.expect_nothing()
+    reasoned.start()
     issues.start()
 
     @callback
@@ -116,6 +123,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> b
     """Unload the agents, and put on disk what is still only in memory."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
+        await entry.runtime_data.reasoned.stop()
         await entry.runtime_data.traces.flush()
         await entry.runtime_data.prompts.flush()
     return unloaded
@@ -125,6 +133,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> N
     """Remove what the entry keeps on disk."""
     await PromptLibrary(hass, entry.entry_id).forget()
     await TraceSpool(hass, entry.entry_id, None).forget()
+    await Memory(hass, entry.entry_id).forget()
     forget_all(hass)
 
 

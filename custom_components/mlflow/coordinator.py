@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -17,6 +17,9 @@ from .recorder import TraceRecorder
 from .spool import TraceSpool
 from .tracking import TrackingClient
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from .reasoning.states import ReasonedStates
 
 type MlflowConfigEntry = ConfigEntry[MlflowRuntime]
 
@@ -35,6 +38,7 @@ class MlflowRuntime:
     traces: TraceSpool
     recorder: TraceRecorder
     usage: UsageCoordinator
+    reasoned: ReasonedStates
 
 
 class GatewayCoordinator(DataUpdateCoordinator[list[Endpoint]]):

@@ -61,11 +61,23 @@ class NotThisAppError(AppError):
 
 
 class AppAnswerError(AppError):
-    """The app answered with an error. Placeholders: status, message (the app's own sentence)."""
+    """The app answered with an error. Placeholders: status, message (the app's own sentence).
+
+    `retry_after`: the seconds after which the app wants to be asked again, where it says so.
+    """
 
     key = "app_answer"
 
-    def __init__(self, app: str, *, status: int, message: str, code: str = "") -> None:
+    def __init__(
+        self,
+        app: str,
+        *,
+        status: int,
+        message: str,
+        code: str = "",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(app, status=str(status), message=message)
         self.status = status
         self.code = code
+        self.retry_after = retry_after

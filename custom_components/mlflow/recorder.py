@@ -51,7 +51,7 @@ class TraceRecorder:
         """Take a finished trace: tag it, remember it, and hand it on."""
         trace.tags["error"] = trace.root.error or ""
         trace.tags["tools"] = ", ".join(dict.fromkeys(trace.tools))
-        trace.tags["entities"] = ", ".join(trace.entities)
+        trace.tags.setdefault("entities", ", ".join(trace.entities))
         for kind, key in trace.found_by.items():
             self._last[kind, key] = trace.mlflow_id
             self._last.move_to_end((kind, key))

@@ -83,6 +83,7 @@ class Transport(ABC):
             status=response.status,
             message=message or response.reason or "no reason given",
             code=code,
+            retry_after=_seconds(response.headers.get("Retry-After", "")),
         )
 
 
@@ -119,6 +120,11 @@ async def _json(response: ClientResponse) -> Any:
         return json.loads(await response.read())
     except ValueError:
         return None
+
+
+def _seconds(header: str) -> float | None:
+    """Read Retry-After where it is a number of seconds; the apps send no date."""
+    return float(header) if header.isdecimal() else None
 
 
 def _error_of(answer: Any) -> tuple[str, str]:

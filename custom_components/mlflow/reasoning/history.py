@@ -1,0 +1,135 @@
+"""Looks back: what an entity's state did in the last while, from the recorder's database.
+
+The recorder's own threads read and sum up; the event loop gets a few numbers per entity.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+
+from .selection import Want
+
+# So many changes of one entity are read at most; a busier one is looked back less far.
+MAX_ROWS = 400
+_SHORTER = 4
+_TRIES = 5
+_NOTHING = (STATE_UNAVAILABLE, STATE_UNKNOWN, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """How often a state was changed to, when last, and how long it was so in all."""
+
+    state: str
+    count: int
+    last: datetime | None
+    total: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an entity did within `window`.
+
+    `since`: the present state's beginning (None: before the window). Of a quantity `low`, `high` and
+    `first` are numbers, of everything else they are None and `stays` says it, the most frequent
+    change first.
+    """
+
+    window: timedelta
+    changes: int
+    since: datetime | None = None
+    stays: tuple[Stay, ...] = ()
+    first: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+async def look_back(
+    hass: HomeAssistant, wants: Mapping[str, Want], now: datetime
+) -> Mapping[str, Past]:
+    """Return the past of the entities that have one; nothing where the recorder does not run."""
+    windows = {entity_id: want.look_back for entity_id, want in wants.items() if want.look_back}
+    if not windows or "recorder" not in hass.config.components:
+        return {}
+    from homeassistant.helpers.recorder import get_instance  # noqa: PLC0415 - only if in use
+
+    pasts: dict[str, Past] = {}
+    for entity_id, window in windows.items():
+        # one by one: others wait for the recorder's threads too
+        past = await get_instance(hass).async_add_executor_job(
+            _past_of, hass, entity_id, window, now
+        )
+        if past is not None:
+            pasts[entity_id] = past
+    return pasts
+
+
+def _past_of(hass: HomeAssistant, entity_id: str, window: timedelta, now: datetime) -> Past | None:
+    """Read in a thread of the recorder; a window too busy to be read is made shorter."""
+    from homeassistant.components.recorder import history  # noqa: PLC0415 - only if in use
+
+    for _ in range(_TRIES):
+        states = history.state_changes_during_period(
+            hass, now - window, now, entity_id, no_attributes=True, limit=MAX_ROWS
+        ).get(entity_id, [])
+        if len(states) < MAX_ROWS:
+            break
+        window /= _SHORTER
+    rows = [(state.last_changed, state.state) for state in states]
+    return sum_up(rows, now - window, now) if rows else None
+
+
+def sum_up(rows: Sequence[tuple[datetime, str]], start: datetime, now: datetime) -> Past:
+    """Sum up the states (when changed to, oldest first) of a window; the first may be older."""
+    merged: list[tuple[datetime, str]] = []
+    for when, state in rows:
+        if state in _NOTHING:
+            continue  # a gap: what was before it goes on
+        if not merged or merged[-1][1] != state:
+            merged.append((when, state))
+    window = now - start
+    if not merged:
+        return Past(window, 0)
+    inside = [row for row in merged if row[0] > start]
+    since = merged[-1][0] if inside else None
+    numbers = [_number(state) for _, state in merged]
+    quantities = [number for number in numbers if number is not None]
+    if quantities and len(quantities) == len(numbers):
+        return Past(
+            window,
+            len(inside),
+            since,
+            first=quantities[0],
+            low=min(quantities),
+            high=max(quantities),
+        )
+    return Past(window, len(inside), since, stays=_stays(merged, start, now))
+
+
+def _stays(
+    rows: Sequence[tuple[datetime, str]], start: datetime, now: datetime
+) -> tuple[Stay, ...]:
+    ends = [when for when, _ in rows[1:]] + [now]
+    stays: dict[str, Stay] = {}
+    for (when, state), end in zip(rows, ends, strict=True):
+        before = stays.get(state, Stay(state, 0, None, timedelta()))
+        is_change = when > start
+        stays[state] = Stay(
+            state,
+            before.count + is_change,
+            when if is_change else before.last,
+            before.total + (end - max(when, start)),
+        )
+    return tuple(sorted(stays.values(), key=lambda stay: (-stay.count, -stay.total)))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
