@@ -101,23 +101,12 @@ async def test_a_power_cut_costs_no_trace_that_was_on_disk_and_stops_nothing(
     assert caplog.text.count("its file cannot be read") == 1, "the log is not flooded"
     assert not list(folder.iterdir())
 
-    asked = {t["request_preview"] for t in await session_of(mlflow(shared_tracking), "power-cut")}
+    found = await mlflow(shared_tracking).search_traces("power-cut", 500)
+    asked = {trace["request_preview"] for trace in found}
     assert {str(number) for number in range(written)} <= asked
     gateway.script = [says("Here I am.")]
     session = (await ask("hello")).conversation_id
     await eventually(lambda: traces_of(mlflow(shared_tracking), session))
-
-
-async def session_of(client: TrackingClient, session: str) -> list[dict[str, Any]]:
-    """Return the trace infos of a session, by MLflow's own search."""
-    experiment = {"experiment_id": await client.experiment_id("Home Assistant")}
-    body = {
-        "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": experiment}],
-        "filter": f"metadata.`mlflow.trace.session` = '{session}'",
-        "max_results": 500,
-    }
-    answer = await client._transport.json("POST", "api/3.0/mlflow/traces/search", body=body)
-    return list(answer["traces"])
 
 
 async def test_the_oldest_is_sent_first(
