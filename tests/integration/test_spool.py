@@ -169,7 +169,8 @@ async def test_the_spool_is_bounded_drops_the_oldest_and_says_how_many(
     kept = sorted(folder_of(home, entry).glob("*.trace"))
     assert len(kept) == 4, "each takes a block of 4 KiB"
     assert (spool.waiting, spool.dropped) == (len(kept), 8 - len(kept))
-    asked = [question_in(read(path)[1]) for path in kept]
+    parcels = await home.async_add_executor_job(lambda: [read(path) for path in kept])
+    asked = [question_in(otlp) for _, otlp in parcels]
     assert asked == [f"question {number}" for number in range(8)][-len(asked) :]
     assert caplog.text.count("A trace is lost, because") == 1
 
