@@ -28,13 +28,16 @@ from .selection import Want, select
 from .settings import Settings
 from .words import now_words
 
+MAX_AT_A_TIME = 2
+
 
 @dataclass(slots=True)
 class Means:
     """What all reasoned states of an entry think with.
 
-    `looking` is held by who looks at evidence, so that the event loop turns between two looks.
-    `started` is when Home Assistant has started; None when that was before the entry was loaded.
+    `thinking` is held by who thinks, so that only so many do at a time; `looking` by who looks at
+    evidence, so that the event loop turns between two looks. `started` is when Home Assistant has
+    started; None when that was before the entry was loaded.
     """
 
     hass: HomeAssistant
@@ -44,6 +47,7 @@ class Means:
     memory: Memory
     budget: Budget
     asker: Asker
+    thinking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: datetime | None = None
 
@@ -129,6 +133,10 @@ class Reasoner:
 
     async def think(self, examples: Sequence[Example], book: Book) -> Thought:
         """Make up the model's mind. Raises HomeAssistantError, whose sentence says why not."""
+        async with self._means.thinking:
+            return await self._think(examples, book)
+
+    async def _think(self, examples: Sequence[Example], book: Book) -> Thought:
         marks, times = self.marks(), self.times()
         evidence = await self.evidence()
         with self._means.recorder.recording(self._new_trace(evidence)) as trace:

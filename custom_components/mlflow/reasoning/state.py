@@ -222,11 +222,13 @@ class ReasonedState:
         known = self._known
         before, verdict = known.judgement, thought.verdict
         judgement = judge(self.settings, before, verdict.answer, verdict.confidence)
-        if judgement.value is not None and judgement.value == verdict.answer:
-            is_same = before.value == judgement.value
+        if judgement.value is None:
+            known.shown = known.corrected = None
+        elif judgement.settled_by(verdict.answer, verdict.confidence, self.settings) and (
             # a correction stands until an answer differs from it
-            if not (is_same and known.corrected is not None):
-                known.shown, known.corrected = verdict, None
+            known.corrected is None or before.value != judgement.value
+        ):
+            known.shown, known.corrected = verdict, None
         known.verdict, known.judgement = verdict, judgement
         known.evidence, known.marks, known.times = thought.evidence, thought.marks, thought.times
         self.restored = False
@@ -265,6 +267,8 @@ async def preview(hass: HomeAssistant, runtime: MlflowRuntime, settings: Setting
     begun = time.monotonic()
     try:
         reasoner.select()
+        if settings.prompt and not runtime.prompts.get(settings.prompt) and runtime.tracking:
+            await runtime.tracking.async_refresh()  # nobody has wanted this prompt before
         thought = await reasoner.think((), lambda tokens, cost: means.budget.add("", tokens, cost))
     finally:
         stop()
