@@ -75,16 +75,16 @@ class Thought:
 
 
 class Reasoner:
-    """Thinks for one state; `kind` tags the traces."""
+    """Thinks for one state, or for a preview of what is not saved yet."""
 
     def __init__(
-        self, means: Means, subentry_id: str, settings: Settings, kind: str = "reasoned_state"
+        self, means: Means, subentry_id: str, settings: Settings, *, is_preview: bool = False
     ) -> None:
         self._means = means
         self._hass = means.hass
         self._subentry_id = subentry_id
         self._settings = settings
-        self._kind = kind
+        self._is_preview = is_preview
         self._instructions: InstructionSource | None = None
         self.wants: Mapping[str, Want] = {}
         if settings.prompt is not None:
@@ -191,9 +191,10 @@ class Reasoner:
             "question": self._settings.question or str(self._settings.prompt),
             "evidence": evidence,
         }
-        return Trace(
-            root=Span(name, SpanType.AGENT, inputs), tags={"kind": self._kind, "agent": name}
-        )
+        tags = {"kind": "reasoned_state", "agent": name}
+        if self._is_preview:
+            tags["preview"] = "true"
+        return Trace(root=Span(name, SpanType.AGENT, inputs), tags=tags)
 
 
 def form_of(settings: Settings) -> str:
