@@ -27,12 +27,16 @@ SAME = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What a state did on the day; `cost` in US cents."""
+    """What a state did on the day; `cost` in US cents.
+
+    `is_measured`: no confidence was only claimed by the model.
+    """
 
     calls: int
     tokens: int
     cost: float
     score: Score
+    is_measured: bool
 
 
 def lived(kind: str, until: float, there: Servers) -> tuple[float, dict[str, Lived]]:
@@ -47,6 +51,7 @@ def lived(kind: str, until: float, there: Servers) -> tuple[float, dict[str, Liv
             tokens=kept["sent"] + kept["made"],
             cost=100 * price.of(kept["sent"], kept["made"]),
             score=score([(at, value) for at, value in kept["shown"]], truth[question.truth], until),
+            is_measured=kept["is_measured"],
         )
     return until / told["seconds"], states
 
