@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
@@ -129,6 +129,9 @@ class Teller:
             first = told(self._hass, state, past.first)
             return f"{window}: between {low} and {high}, {first} at its beginning"
         changed = [stay for stay in past.stays if stay.last is not None]
+        if {stay.state for stay in changed} == {STATE_ON, STATE_OFF}:
+            # who knows when it was turned on knows the rest
+            changed = [stay for stay in changed if stay.state == STATE_ON]
         said = [
             f"{word_of(state, stay.state).change} {times(stay.count)}, last "
             f"{clock(stay.last, self._now)}, {word_of(state, stay.state).state} for "

@@ -91,9 +91,11 @@ def sum_up(rows: Sequence[tuple[datetime, str]], start: datetime, now: datetime)
             continue  # a gap: what was before it goes on
         if not merged or merged[-1][1] != state:
             merged.append((when, state))
-    inside = [row for row in merged if row[0] > start]
-    since = merged[-1][0] if merged and merged[-1][0] > start else None
     window = now - start
+    if not merged:
+        return Past(window, 0)
+    inside = [row for row in merged if row[0] > start]
+    since = merged[-1][0] if inside else None
     numbers = [_number(state) for _, state in merged]
     quantities = [number for number in numbers if number is not None]
     if quantities and len(quantities) == len(numbers):
