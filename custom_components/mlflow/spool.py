@@ -1,7 +1,7 @@
 """Keeps traces and what people say of them on disk until MLflow has them, and brings them there.
 
-A file per parcel: a line of JSON (`kind`, `trace_id`, `prompt`), then its JSON, gzipped. A name
-begins with the time, so that the names in order are the parcels in order.
+A file per parcel: a line of JSON (`kind`, `trace_id`, and `prompt` or `dataset`), then its JSON,
+gzipped. A name begins with the time, so that the names in order are the parcels in order.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from .tracking import TrackingClient
 MAX_BYTES = 64 * 1024 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _ENDING = ".trace"
+_RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,12 @@ class TraceSpool:
         """Take what somebody says of a trace, which may itself still be on its way."""
         header = {"kind": "assessment", "trace_id": trace_id}
         self._put(_Parcel(header, lambda: json_bytes(assessment)))
+
+    @callback
+    def put_record(self, dataset: str, record: dict[str, Any]) -> None:
+        """Take a record of a dataset, which is made when there is none of that name."""
+        header = {"kind": _RECORD, "trace_id": _RECORD, "dataset": dataset}
+        self._put(_Parcel(header, lambda: json_bytes(record)))
 
     def _put(self, parcel: _Parcel) -> None:
         if self._client is not None:
@@ -181,6 +188,10 @@ class TraceSpool:
             return
         if self._experiment_id is None:
             self._experiment_id = await client.experiment_id(EXPERIMENT_NAME)
+        if header["kind"] == _RECORD:
+            dataset_id = await client.dataset_id(header["dataset"], self._experiment_id)
+            await client.put_dataset_record(dataset_id, content)
+            return
         await client.export_trace(content, self._experiment_id)
         if header["prompt"]:
             await client.link_prompt(header["trace_id"], *header["prompt"])

@@ -165,7 +165,9 @@ class TestText:
             home.states.async_set(entity_id, "off")
             freezer.tick(timedelta(seconds=1))
         cut, *lines, _ = tell(home, wants)
-        assert cut == f"- [cut here: {50 - len(lines)} entities, unchanged for longest, are left out]"
+        assert (
+            cut == f"- [cut here: {50 - len(lines)} entities, unchanged for longest, are left out]"
+        )
         assert "light.l49" in lines[-1]
         assert sum(map(len, lines)) < 400
 
