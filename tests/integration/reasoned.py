@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from aiohttp import web
+from custom_components.mlflow.coordinator import MlflowRuntime
+from custom_components.mlflow.reasoning.state import ReasonedState
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigSubentryDataWithId
 from homeassistant.core import HomeAssistant
@@ -14,9 +17,6 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     MockConfigEntry,
     async_fire_time_changed,
 )
-
-from custom_components.mlflow.coordinator import MlflowRuntime
-from custom_components.mlflow.reasoning.state import ReasonedState
 
 from .standins import Reply, StandInGateway
 
@@ -107,7 +107,7 @@ def says(
     return lambda request: [delta]
 
 
-def always(*replies: Reply) -> "Script":
+def always(*replies: Reply) -> Script:
     """A script that never ends: its last reply is repeated."""
     return Script(replies)
 
@@ -135,6 +135,11 @@ def tokens(*items: tuple[str, dict[str, float]]) -> dict[str, Any]:
     }
 
 
+def shows(state: ReasonedState) -> tuple[Any, str | None]:
+    """What a state shows, and what keeps it from thinking."""
+    return state.value, state.problem
+
+
 async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, **length: float) -> None:
     """Let time pass for all timers, and everything that they start come to its end."""
     freezer.tick(timedelta(**length))
@@ -149,7 +154,40 @@ async def settled(hass: HomeAssistant) -> None:
         task
         for entry in hass.config_entries.async_entries("mlflow")
         for task in entry._background_tasks
-        if "reasoned state" in task.get_name()
+        if isinstance(task, asyncio.Task) and "reasoned state" in task.get_name()
     ]:
         await asyncio.wait(thoughts)
         await hass.async_block_till_done()
+
+
+class FaultyGateway(StandInGateway):
+    """A stand-in that may hold its answers back, refuse features, or say when to come again.
+
+    `refuses` has the members of a request that are refused, with what is said of them; a value of
+    `response_format`'s type stands for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = 0
+        self.held: asyncio.Event | None = None
+        self.refuses: dict[str, str] = {}
+        self.retry_after: int | None = None
+        self.raw: bytes | None = None
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        self.arrived += 1
+        if self.held is not None:
+            await self.held.wait()
+        if self.raw is not None:
+            return web.Response(body=self.raw, content_type="application/json")
+        body = await request.json()
+        wanted = [*body, body.get("response_format", {}).get("type")]
+        for feature, message in self.refuses.items():
+            if feature in wanted:
+                self.requests.append(body)
+                return web.json_response({"error": {"message": message}}, status=400)
+        response = await super()._chat(request)
+        if self.retry_after is not None and response.status == 429:
+            response.headers["Retry-After"] = str(self.retry_after)
+        return response

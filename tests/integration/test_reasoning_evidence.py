@@ -4,18 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers import area_registry as ar
-from homeassistant.helpers import entity_registry as er
-from homeassistant.util import dt as dt_util
-
 from custom_components.mlflow.reasoning import evidence as evidence_room
 from custom_components.mlflow.reasoning.evidence import Teller
 from custom_components.mlflow.reasoning.history import Past, sum_up
 from custom_components.mlflow.reasoning.marks import Marks, take_marks, take_times
 from custom_components.mlflow.reasoning.selection import Want
 from custom_components.mlflow.reasoning.words import duration
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
 EVENING = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-
 from custom_components.mlflow.reasoning.judgement import Judgement, judge
 from custom_components.mlflow.reasoning.settings import Settings
 

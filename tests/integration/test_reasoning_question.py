@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from custom_components.mlflow.instructions import Instructions
 from custom_components.mlflow.reasoning.confidence import measured
 from custom_components.mlflow.reasoning.question import Example, Question, Reading, read, word

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from ..const import CONF_PROMPT_REFERENCE
@@ -50,7 +50,7 @@ class Means:
     @callback
     def note_start(self) -> CALLBACK_TYPE:
         """Note when Home Assistant will have started."""
-        if self.hass.is_running:
+        if self.hass.state is CoreState.running:
             return lambda: None
 
         @callback

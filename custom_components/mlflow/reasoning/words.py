@@ -120,4 +120,4 @@ def span(length: timedelta) -> str:
 
 def times(count: int) -> str:
     """Return how often, in words."""
-    return "once" if count == 1 else f"{count} times"
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
