@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -236,12 +237,26 @@ def _write(folder: Path, parcel: _Parcel) -> _Written:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+    _sync(folder)
     return _Written(path.name, len(packed), parcel.header, content)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Read a parcel; raises ValueError when it is damaged."""
     header, _, content = path.read_bytes().partition(b"\n")
-    return json.loads(header), gzip.decompress(content)
+    try:
+        return json.loads(header), gzip.decompress(content)
+    except (EOFError, zlib.error) as error:
+        raise ValueError(str(error)) from error
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's list of names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unlink(path: Path) -> None:

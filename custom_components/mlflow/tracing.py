@@ -12,7 +12,8 @@ from typing import Any
 
 from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_bytes
-from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
+
+from .encoding import to_json
 
 # Longer texts (a prompt with a whole home in it, an attached picture) are cut, and say so.
 MAX_TEXT = 32_768
@@ -49,6 +50,10 @@ class Span:
             self.ended = time.time_ns()
             self.outputs = outputs
             self.error = error
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error."""
+        self.end(error=str(error) or type(error).__name__)
 
     def end_with(self, result: llm.ToolResult) -> None:
         """Note what a tool gave, or why it failed."""
@@ -108,6 +113,16 @@ class Trace:
             key: sum(usage.get(key, 0) for usage in usages)
             for key in ("input_tokens", "output_tokens")
         }
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all model calls of which the price is known; None without any."""
+        costs = [
+            span.attributes["mlflow.llm.cost"]["total_cost"]
+            for span in self.spans
+            if "mlflow.llm.cost" in span.attributes
+        ]
+        return sum(costs) if costs else None
 
     @property
     def mlflow_id(self) -> str:
@@ -189,11 +204,8 @@ def _attribute(key: str, value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as JSON, with long texts cut; what JSON cannot hold is described."""
-    try:
-        return json_bytes(_shortened(value)).decode()
-    except JSON_ENCODE_EXCEPTIONS:
-        return json_bytes(_shortened(repr(value))).decode()
+    """Return a value as JSON, with long texts cut."""
+    return to_json(_shortened(value))
 
 
 def _shortened(value: Any) -> Any:

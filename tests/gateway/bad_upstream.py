@@ -16,6 +16,9 @@ from tests.gateway.standin import chat_answer, event
 ANSWER = json.dumps(chat_answer({"model": "m"})).encode()
 HUGE = b'{"choices": [], "padding": "' + b"x" * 50_000_000 + b'", "usage": {"prompt_tokens": 7}}'
 
+# Set by the client that has read the first event of `reset_in_stream`.
+FIRST_EVENT_ARRIVED = asyncio.Event()
+
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -47,7 +50,7 @@ async def reset_in_stream(_: asyncio.StreamReader, writer: asyncio.StreamWriter)
     first = event({"choices": [{"index": 0, "delta": {"content": "so"}}]})
     writer.write(head(kind="text/event-stream") + first + b'data: {"cho')
     await writer.drain()
-    await asyncio.sleep(0.2)  # lets what was written arrive before the reset overtakes it
+    await FIRST_EVENT_ARRIVED.wait()  # a reset overtakes what was written and is not yet read
     _reset(writer)
 
 

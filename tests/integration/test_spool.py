@@ -1,0 +1,213 @@
+"""Traces on their way to MLflow: what a power cut, a slow disk and a full one do to them."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from custom_components.mlflow import spool as spools
+from custom_components.mlflow.tracking import TrackingClient
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    MockConfigEntry,
+)
+
+from .conftest import ROOT, Ask, MakeEntry, Tracking, eventually, speech
+from .standins import StandInGateway, says
+from .test_traces import traces_of
+
+type Mlflow = Callable[[Tracking], TrackingClient]
+
+# Writes traces until it is killed, and says of each when it is safe on disk.
+WRITER = """
+import asyncio, sys
+import custom_components
+from unittest.mock import Mock
+from homeassistant.core import HomeAssistant
+from custom_components.mlflow.spool import TraceSpool
+from custom_components.mlflow.tracing import Span, SpanType, Trace
+
+async def main():
+    spool = TraceSpool(HomeAssistant(sys.argv[1]), sys.argv[2], Mock())
+    number = 0
+    while True:
+        root = Span("Butler", SpanType.AGENT, {"messages": [{"role": "user", "content": f"{number}"}]})
+        root.end({"messages": [{"role": "assistant", "content": "x" * 50_000}]})
+        spool.put(Trace(root, session="power-cut"))
+        await spool.flush()
+        print(number, flush=True)
+        number += 1
+
+asyncio.run(main())
+"""
+
+
+def folder_of(home: HomeAssistant, entry: MockConfigEntry) -> Path:
+    return Path(home.config.path(".storage", f"mlflow.traces.{entry.entry_id}"))
+
+
+def write_until_killed(config: str, entry_id: str) -> int:
+    """Let another process write traces, kill it in the middle of one, and return how many it wrote."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, config, entry_id],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as writer:
+        assert writer.stdout is not None
+        written = [writer.stdout.readline() for _ in range(20)]
+        writer.send_signal(signal.SIGKILL)
+        written += writer.stdout.readlines()
+    return int(written[-1]) + 1
+
+
+async def test_a_power_cut_costs_no_trace_that_was_on_disk_and_stops_nothing(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entry = make_entry(shared_tracking)
+    folder = folder_of(home, entry)
+    written = await home.async_add_executor_job(
+        write_until_killed, home.config.config_dir, entry.entry_id
+    )
+    # and what a disk may show after a power cut: half a file, an empty one, zeros, an unfinished one
+    oldest = min(folder.glob("*.trace"))
+    whole = oldest.read_bytes()
+    damaged = [whole[: len(whole) // 2], b"", bytes(len(whole)), whole[:-40] + bytes(40)]
+    for number, content in enumerate(damaged):
+        (folder / f"{number:020d}-tr-{'0' * 32}.trace").write_bytes(content)
+    (folder / f"{9:020d}-tr-{'0' * 32}.tmp").write_bytes(whole[:10])
+
+    assert await home.config_entries.async_setup(entry.entry_id)
+    spool = entry.runtime_data.traces
+    await eventually(lambda: spool.waiting == 0)
+    assert written <= spool.sent <= written + 1, "the one that was being written may be whole"
+    assert spool.dropped == len(damaged)
+    assert caplog.text.count("its file cannot be read") == 1, "the log is not flooded"
+    assert not list(folder.iterdir())
+
+    asked = {t["request_preview"] for t in await session_of(mlflow(shared_tracking), "power-cut")}
+    assert {str(number) for number in range(written)} <= asked
+    gateway.script = [says("Here I am.")]
+    session = (await ask("hello")).conversation_id
+    await eventually(lambda: traces_of(mlflow(shared_tracking), session))
+
+
+async def session_of(client: TrackingClient, session: str) -> list[dict[str, Any]]:
+    """Return the trace infos of a session, by MLflow's own search."""
+    experiment = {"experiment_id": await client.experiment_id("Home Assistant")}
+    body = {
+        "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": experiment}],
+        "filter": f"metadata.`mlflow.trace.session` = '{session}'",
+        "max_results": 500,
+    }
+    answer = await client._transport.json("POST", "api/3.0/mlflow/traces/search", body=body)
+    return list(answer["traces"])
+
+
+async def test_the_oldest_is_sent_first(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    ask: Ask,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    await eventually(lambda: entry.runtime_data.prompts.versions)
+    own_tracking.stop()
+    gateway.script = [says("ok")] * 5
+    for number in range(5):
+        await ask(f"question {number}")
+    spool = entry.runtime_data.traces
+    await eventually(lambda: spool.waiting == 5)
+
+    arrived: list[str] = []
+    client = entry.runtime_data.tracking.client
+    export = client.export_trace
+
+    async def noted(otlp: bytes, experiment_id: str) -> None:
+        await export(otlp, experiment_id)
+        arrived.append(question_in(otlp))
+
+    with patch.object(client, "export_trace", noted):
+        await home.async_add_executor_job(own_tracking.start)
+        await entry.runtime_data.tracking.async_refresh()
+        await eventually(lambda: spool.waiting == 0)
+    assert arrived == [f"question {number}" for number in range(5)]
+
+
+def question_in(otlp: bytes) -> str:
+    root = json.loads(otlp)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    attributes = {a["key"]: a["value"].get("stringValue") for a in root["attributes"]}
+    return str(json.loads(attributes["mlflow.spanInputs"])["messages"][0]["content"])
+
+
+async def test_the_spool_is_bounded_drops_the_oldest_and_says_how_many(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    ask: Ask,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    own_tracking.stop()
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    spool = entry.runtime_data.traces
+    gateway.script = [says("ok")] * 8
+    with patch.object(spools, "MAX_BYTES", 6_000):
+        for number in range(8):
+            await ask(f"question {number}")
+        await spool.flush()
+    kept = sorted(folder_of(home, entry).glob("*.trace"))
+    assert 0 < sum(path.stat().st_size for path in kept) <= 6_000
+    assert (spool.waiting, spool.dropped) == (len(kept), 8 - len(kept))
+    asked = [question_in(spools._read(path)[1]) for path in kept]
+    assert asked == [f"question {number}" for number in range(8)][-len(asked) :]
+    assert caplog.text.count("A trace is lost, because") == 1
+
+
+async def test_a_disk_that_hangs_does_not_keep_anybody_waiting(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    ask: Ask,
+) -> None:
+    """Recording costs a conversation no input or output: that comes after the answer."""
+    entry = make_entry(shared_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    disk = threading.Event()
+    write = spools._write
+
+    def hang(folder: Path, parcel: Any) -> Any:
+        disk.wait(30)
+        return write(folder, parcel)
+
+    gateway.script = [says("One."), says("Two.")]
+    try:
+        with patch.object(spools, "_write", hang):
+            async with asyncio.timeout(5):
+                assert speech(await ask("one")) == "One."
+                assert speech(await ask("two")) == "Two."
+            assert entry.runtime_data.traces.waiting == 2
+            disk.set()
+            await eventually(lambda: entry.runtime_data.traces.sent == 2)
+    finally:
+        disk.set()
