@@ -29,7 +29,7 @@ def test_a_morning_is_understood_with_few_calls(tmp_path: Path) -> None:
         assert state.score.wrong_flips == state.score.missed == 0
         assert state.score.while_flickering == 0
         assert state.is_measured
-        assert state.calls <= 8 * 60 / 10, "few of those that the intervals allow"
+        assert state.calls <= 8 * 60 / 6, "few of those that the intervals allow"
     assert asleep.score.flips == 1, "AK gets up once"
     assert cooking.score.flips == 2, "one breakfast is cooked"
     assert home.score.flips == guests.score.flips == 0
