@@ -283,7 +283,7 @@ def disk_mb(folder: Path) -> float:
 
 def interface(server: Server, start: str) -> dict[str, float]:
     """Opening the interface through ingress in a new browser, and again; see tracking_page.py."""
-    ingress = [HOME, "-m", "benchmarks.through_ingress", f"page={server.port}"]
+    ingress = [str(HOME), "-m", "benchmarks.tracking_page_ingress", f"page={server.port}"]
     with subprocess.Popen(
         ingress, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as proxy:

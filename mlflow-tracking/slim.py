@@ -4,6 +4,8 @@
 binutils. Standard library only.
 """
 
+# ruff: noqa: S310, S603, S607  (its own programs and its own address, while the image is built)
+
 import gzip
 import json
 import os
@@ -72,10 +74,10 @@ def _run_once(python: Path, sources: Path) -> None:
         options = Path(folder, "options.json")
         options.write_text(json.dumps({"log_level": "warning"}))
         ingress, api = _free_ports(2)
-        arguments = ["--options", options, "--data", Path(folder, "data"), "--host", "127.0.0.1"]
+        arguments = ["--options", str(options), "--data", f"{folder}/data", "--host", "127.0.0.1"]
         arguments += ["--ingress-from", "127.0.0.1"]
         arguments += ["--ingress-port", str(ingress), "--api-port", str(api)]
-        app = [python, "-m", "mlflow_tracking"]
+        app = [str(python), "-m", "mlflow_tracking"]
         subprocess.run([*app, "prepare", *arguments], env=environment, check=True)
         with subprocess.Popen([*app, "serve", *arguments], env=environment) as server:
             try:
@@ -98,7 +100,11 @@ def _use(address: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-    for path in ("", "ajax-api/3.0/mlflow/server-info", "ajax-api/2.0/mlflow/experiments/get?experiment_id=0"):
+    for path in (
+        "",
+        "ajax-api/3.0/mlflow/server-info",
+        "ajax-api/2.0/mlflow/experiments/get?experiment_id=0",
+    ):
         urllib.request.urlopen(f"{address}/{path}", timeout=60).close()
 
 
@@ -118,7 +124,8 @@ def _make_byte_code(python: Path, folders: Iterable[Path]) -> None:
     modules = {pyc.parents[1] / f"{pyc.name.split('.')[0]}.py" for pyc in made}
     for pyc in made:
         pyc.unlink()
-    command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-i", "-"]
+    command = [str(python), "-m", "compileall", "-q", "-i", "-"]
+    command += ["--invalidation-mode", "unchecked-hash"]
     listed = "".join(f"{module}\n" for module in sorted(modules) if module.exists())
     subprocess.run(command, input=listed, text=True, check=True)
 

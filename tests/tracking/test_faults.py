@@ -182,7 +182,6 @@ def test_a_disk_that_becomes_read_only_is_named_and_does_no_damage(
         assert "cannot be written" in prepared.stderr
     failing_disk.unmount()
     assert failing_disk.mount() == 0
-    with app.running():
-        with Writers(app).running(1) as later:
-            wait_for_more(later, 1)
+    with app.running(), Writers(app).running(1) as later:
+        wait_for_more(later, 1)
     assert written | set(later.acknowledged) <= traces(app.data / "mlflow.db")

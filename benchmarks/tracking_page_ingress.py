@@ -1,6 +1,6 @@
 """Home Assistant's ingress in front of servers that run already: Core's own view and the stand-in Supervisor's.
 
-`python -m benchmarks.through_ingress NAME=PORT ...` with the environment of the demo's home; prints one JSON line,
+`python -m benchmarks.tracking_page_ingress NAME=PORT ...` with the environment of the demo's home; prints one JSON line,
 `{"cookie": SESSION, "NAME": ADDRESS, ...}`, and serves until its standard input ends.
 """
 
