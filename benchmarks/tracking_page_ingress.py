@@ -1,7 +1,7 @@
 """Home Assistant's ingress in front of servers that run already: Core's own view and the stand-in Supervisor's.
 
-`python -m benchmarks.tracking_page_ingress NAME=PORT ...` with the environment of the demo's home; prints one JSON line,
-`{"cookie": SESSION, "NAME": ADDRESS, ...}`, and serves until its standard input ends.
+`python -m benchmarks.tracking_page_ingress NAME=PORT ...` with the environment of the demo's home; prints one
+JSON line, `{"cookie": SESSION, "NAME": ADDRESS, ...}`, and serves until its standard input ends.
 """
 
 from __future__ import annotations
