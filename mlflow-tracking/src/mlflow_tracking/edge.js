@@ -89,8 +89,9 @@ window.fetch = (resource, options) => {
     return send.call(window, resource, options);
   }
   showNotice(TOO_LARGE);
-  const answer = { error_code: "REQUEST_LIMIT_EXCEEDED", message: TOO_LARGE };
-  return Promise.resolve(Response.json(answer, { status: 413 }));
+  const answer = JSON.stringify({ error_code: "REQUEST_LIMIT_EXCEEDED", message: TOO_LARGE });
+  const headers = { "Content-Type": "application/json" };
+  return Promise.resolve(new Response(answer, { status: 413, headers }));
 };
 
 // On a phone MLflow's sidebar would leave the page a quarter of the screen: fold it, and again after each use.
