@@ -8,12 +8,12 @@ from typing import Any, Final
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from ..completion import Completion
 from ..const import DOMAIN
 from ..coordinator import GatewayCoordinator
-from ..errors import AppAnswerError, AppTimeoutError
+from ..errors import AppAnswerError, AppError, AppTimeoutError
+from ..model_call import ask
 from ..structure import WrongAnswerError
-from ..tracing import SpanType, Trace
+from ..tracing import Trace
 from .confidence import measured
 from .question import Answer, Question, Reading, read, said, schema_format
 from .settings import Settings
@@ -145,30 +145,21 @@ class Asker:
     async def _send(
         self, request: dict[str, Any], trace: Trace, spent: _Spent
     ) -> tuple[dict[str, Any], str | None]:
-        endpoint = self.gateway.endpoint(request["model"])
-        span = trace.start(request["model"], SpanType.CHAT_MODEL, request)
-        span.attributes["endpoint"] = request["model"]
-        if endpoint is not None:
-            span.attributes["mlflow.llm.provider"] = endpoint.provider
-            span.attributes["mlflow.llm.model"] = endpoint.model
         try:
-            answer = await self.gateway.client.chat(request)
-        except BaseException as error:
-            if isinstance(error, AppTimeoutError):
+            answer = await ask(self.gateway.client, request, trace)
+        except AppError as error:
+            if isinstance(error, AppTimeoutError) or _is_answered(error):
                 spent.add(0, None)  # a model that was asked may be paid, whether or not it answers
-            span.end(error=str(error) or type(error).__name__)
             raise
-        span.end(answer)
-        completion = Completion(model=answer.get("model"), usage=answer.get("usage") or {})
-        if completion.model:
-            span.attributes["mlflow.llm.model"] = completion.model
-        if usage := completion.tokens:
-            span.attributes["mlflow.chat.tokenUsage"] = usage
-        spent.add(completion.tokens.get("total_tokens", 0), None)
-        choices = answer.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else {}
-        model = completion.model or (endpoint.model if endpoint else None)
-        return (choice if isinstance(choice, dict) else {}), model
+        attributes = trace.spans[-1].attributes
+        tokens = attributes.get("mlflow.chat.tokenUsage", {}).get("total_tokens", 0)
+        spent.add(tokens, attributes.get("mlflow.llm.cost", {}).get("total_cost"))
+        return answer["choices"][0], attributes.get("mlflow.llm.model")
+
+
+def _is_answered(error: AppError) -> bool:
+    """Whether it came instead of an answer that cannot be read, and not in place of any."""
+    return isinstance(error, AppAnswerError) and error.status < 400
 
 
 def _request(
