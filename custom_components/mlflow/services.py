@@ -121,7 +121,7 @@ async def _generate(call: ServiceCall) -> ServiceResponse:
         tags={"kind": "action"},
     )
     with runtime.recorder.recording(trace):
-        completion = await ask(runtime.gateway.client, request, trace)
+        completion, _ = await ask(runtime.gateway.client, request, trace)
         text = str(completion["choices"][0]["message"].get("content") or "")
         trace.root.end(text)
     return {

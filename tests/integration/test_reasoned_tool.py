@@ -7,8 +7,8 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.helpers import llm
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import llm
 
 from .reasoned import load, says, settled
 from .standins import StandInGateway
