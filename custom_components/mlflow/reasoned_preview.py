@@ -46,7 +46,7 @@ def told(
         "cost": f"{cost} US$" if cost else texts["preview_no_cost"],
         "seconds": f"{seen.seconds:.1f}",
         "model": _plain(verdict.model or settings.endpoint),
-        "evidence": _fenced(seen.evidence, texts["preview_cut"]),
+        "evidence": _folded(seen.evidence, texts),
     }
 
 
@@ -64,10 +64,13 @@ def _plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_[]<>#|~" else letter for letter in text)
 
 
-def _fenced(evidence: str, cut: str) -> str:
+def _folded(evidence: str, texts: Mapping[str, str]) -> str:
+    """Show the evidence below a line that opens it; its lines wrap, as code would not on a phone."""
     if len(evidence) > _LONGEST_EVIDENCE:
-        evidence = f"{evidence[:_LONGEST_EVIDENCE]}\n{cut}"
-    fence = "```"
-    while fence in evidence:
-        fence += "`"
-    return f"{fence}text\n{evidence}\n{fence}"
+        evidence = f"{evidence[:_LONGEST_EVIDENCE]}\n{texts['preview_cut']}"
+    lines = [
+        f"- {_plain(line[2:])}" if line.startswith("- ") else f"\n{_plain(line)}\n"
+        for line in evidence.splitlines()
+    ]
+    summary = texts["preview_evidence"]
+    return "\n".join(("<details>", f"<summary>{summary}</summary>", "", *lines, "", "</details>"))
