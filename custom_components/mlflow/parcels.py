@@ -1,8 +1,8 @@
 """Parcels on disk: traces, and what people say of them, until MLflow has them.
 
-A file per parcel: a line of JSON (`kind`, `trace_id`, `prompt`), then its JSON, gzipped. A name
-begins with the time, so that the names in order are the parcels in order. All functions here that
-take a path block; they are for a thread.
+A file per parcel: a line of JSON (`kind`, `trace_id`, and `prompt` or `dataset`), then its JSON,
+gzipped. A name begins with the time, so that the names in order are the parcels in order. All
+functions here that take a path block; they are for a thread.
 """
 
 import gzip

@@ -19,6 +19,7 @@ from .tracking import TrackingClient
 
 MAX_BYTES = 64 * 1024 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_RECORD = "record"
 
 
 class TraceSpool:
@@ -67,6 +68,12 @@ class TraceSpool:
         """Take what somebody says of a trace, which may itself still be on its way."""
         header = {"kind": "assessment", "trace_id": trace_id}
         self._put(Parcel(header, lambda: json_bytes(assessment)))
+
+    @callback
+    def put_record(self, dataset: str, record: dict[str, Any]) -> None:
+        """Take a record of a dataset, which is made when there is none of that name."""
+        header = {"kind": _RECORD, "trace_id": _RECORD, "dataset": dataset}
+        self._put(Parcel(header, lambda: json_bytes(record)))
 
     def _put(self, parcel: Parcel) -> None:
         if self._client is not None:
@@ -154,6 +161,10 @@ class TraceSpool:
             return
         if self._experiment_id is None:
             self._experiment_id = await client.experiment_id(EXPERIMENT_NAME)
+        if header["kind"] == _RECORD:
+            dataset_id = await client.dataset_id(header["dataset"], self._experiment_id)
+            await client.put_dataset_record(dataset_id, content)
+            return
         await client.export_trace(content, self._experiment_id)
         if header["prompt"]:
             await client.link_prompt(header["trace_id"], *header["prompt"])

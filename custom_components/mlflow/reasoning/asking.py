@@ -1,6 +1,5 @@
 """Asks a model, through the Gateway, for the verdict on a question; each call is traced."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +20,6 @@ from .settings import Settings
 
 type Book = Callable[[int, float | None], None]
 
-MAX_AT_A_TIME: Final = 2
 _MOST_LIKELY: Final = 20  # as many likely tokens as OpenAI's API gives
 # What an endpoint may refuse, in the order in which it is left out when the refusal does not say.
 _LOGPROBS, _TEMPERATURE, _SCHEMA, _JSON = "logprobs", "temperature", "json_schema", "json_object"
@@ -78,7 +76,6 @@ class Asker:
 
     gateway: GatewayCoordinator
     _refused: dict[str, frozenset[str]] = field(default_factory=dict)
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
 
     async def ask(
         self,
@@ -96,14 +93,13 @@ class Asker:
         spent = _Spent(book)
         trace.prompt = question.prompt
         messages = list(question.messages)
-        async with self._slots:
+        choice, model = await self._call(settings, question, messages, trace, spent)
+        try:
+            reading = read(_text_of(choice), settings, known)
+        except WrongAnswerError as error:
+            messages += _with_fault(_text_of(choice), error)
             choice, model = await self._call(settings, question, messages, trace, spent)
-            try:
-                reading = read(_text_of(choice), settings, known)
-            except WrongAnswerError as error:
-                messages += _with_fault(_text_of(choice), error)
-                choice, model = await self._call(settings, question, messages, trace, spent)
-                reading = _read_at_last(choice, settings, known)
+            reading = _read_at_last(choice, settings, known)
         share = measured(choice.get("logprobs"), str(said(reading.answer)), question.answers)
         return Verdict(
             answer=reading.answer,

@@ -28,13 +28,16 @@ from .selection import Want, select
 from .settings import Settings
 from .words import now_words
 
+MAX_AT_A_TIME = 2
+
 
 @dataclass(slots=True)
 class Means:
     """What all reasoned states of an entry think with.
 
-    `looking` is held by who looks at evidence, so that the event loop turns between two looks.
-    `started` is when Home Assistant has started; None when that was before the entry was loaded.
+    `thinking` is held by who thinks, so that only so many do at a time; `looking` by who looks at
+    evidence, so that the event loop turns between two looks. `started` is when Home Assistant has
+    started; None when that was before the entry was loaded.
     """
 
     hass: HomeAssistant
@@ -44,6 +47,7 @@ class Means:
     memory: Memory
     budget: Budget
     asker: Asker
+    thinking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: datetime | None = None
 
@@ -71,16 +75,16 @@ class Thought:
 
 
 class Reasoner:
-    """Thinks for one state; `kind` tags the traces."""
+    """Thinks for one state, or for a preview of what is not saved yet."""
 
     def __init__(
-        self, means: Means, subentry_id: str, settings: Settings, kind: str = "reasoned_state"
+        self, means: Means, subentry_id: str, settings: Settings, *, is_preview: bool = False
     ) -> None:
         self._means = means
         self._hass = means.hass
         self._subentry_id = subentry_id
         self._settings = settings
-        self._kind = kind
+        self._is_preview = is_preview
         self._instructions: InstructionSource | None = None
         self.wants: Mapping[str, Want] = {}
         if settings.prompt is not None:
@@ -129,6 +133,10 @@ class Reasoner:
 
     async def think(self, examples: Sequence[Example], book: Book) -> Thought:
         """Make up the model's mind. Raises HomeAssistantError, whose sentence says why not."""
+        async with self._means.thinking:
+            return await self._think(examples, book)
+
+    async def _think(self, examples: Sequence[Example], book: Book) -> Thought:
         marks, times = self.marks(), self.times()
         evidence = await self.evidence()
         with self._means.recorder.recording(self._new_trace(evidence)) as trace:
@@ -183,9 +191,10 @@ class Reasoner:
             "question": self._settings.question or str(self._settings.prompt),
             "evidence": evidence,
         }
-        return Trace(
-            root=Span(name, SpanType.AGENT, inputs), tags={"kind": self._kind, "agent": name}
-        )
+        tags = {"kind": "reasoned_state", "agent": name}
+        if self._is_preview:
+            tags["preview"] = "true"
+        return Trace(root=Span(name, SpanType.AGENT, inputs), tags=tags)
 
 
 def form_of(settings: Settings) -> str:

@@ -75,10 +75,8 @@ class Thinker:
         """Begin, or go on after a pause, with a look at the evidence; `called` is the last call."""
         if called is not None:
             self._schedule.called = called.timestamp()
-        now = time.time()
         self._is_running = True
-        self._schedule.timed = now
-        self._schedule.change(now)
+        self._schedule.begin(time.time())
         self._arm()
 
     @callback
