@@ -36,6 +36,18 @@ class Running:
     port: int
     start: float
 
+    @property
+    def worker(self) -> int:
+        """The process that answers: the only child, or itself."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(children[0]) if children else self.pid
+
+    def processor_seconds(self) -> tuple[float, float]:
+        """What the worker took until now, in user mode and in the kernel."""
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
+        tick = os.sysconf("SC_CLK_TCK")
+        return int(fields[11]) / tick, int(fields[12]) / tick
+
     def memory(self) -> float:
         """Proportional memory of its whole process tree, in MB."""
         children: dict[int, list[int]] = {}
@@ -108,11 +120,14 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 Contender = Callable[[Path, dict[str, str]], AbstractContextManager[Running]]
 
 
-@contextmanager
-def ours(
+_PYTHON = str(ROOT / "mlflow-gateway/.venv/bin/python")
+_PLACES = ("--options", "options.json", "--data", "data", "--run", "run", "--tracking", "")
+
+
+def prepare(
     folder: Path, upstreams: dict[str, str], *, translated: bool = False, model: str = "m"
-) -> Iterator[Running]:
-    """This app, from its own environment, as the image starts it."""
+) -> None:
+    """Write this app's options and what it makes of them."""
     providers = [
         {"name": name, "type": "openai", "api_key": "sk-upstream", "api_base": f"{address}/v1"}
         for name, address in upstreams.items()
@@ -127,13 +142,40 @@ def ours(
     options = {"providers": providers, "endpoints": endpoints, "api_tokens": [token]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(options))
-    python, port = ROOT / "mlflow-gateway/.venv/bin/python", free_port()
-    common = ["--options", "options.json", "--data", "data", "--run", "run", "--tracking", ""]
-    prepare = [str(python), "-m", "mlflow_gateway", "prepare", *common]
-    subprocess.run(prepare, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    command = [_PYTHON, "-m", "mlflow_gateway", "prepare", *_PLACES]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def ours(
+    folder: Path, upstreams: dict[str, str], *, translated: bool = False, model: str = "m"
+) -> Iterator[Running]:
+    """This app, from its own environment, as the image starts it."""
+    prepare(folder, upstreams, translated=translated, model=model)
+    port = free_port()
     ports = ["--host", "127.0.0.1", "--ingress-port", str(free_port()), "--api-port", str(port)]
-    command = [str(python), "-m", "mlflow_gateway", "serve", *common, *ports]
+    command = [_PYTHON, "-m", "mlflow_gateway", "serve", *_PLACES, *ports]
     with started(command, "/health", port, folder, _trusting(folder)) as running:
+        yield running
+
+
+@contextmanager
+def sampled(folder: Path, upstreams: dict[str, str]) -> Iterator[Running]:
+    """This app's worker, looked into; the looks are in the folder's `looks.json` afterwards."""
+    prepare(folder, upstreams)
+    port = free_port()
+    command = [_PYTHON, "-m", "benchmarks.sampled", str(port)]
+    with started(command, "/health", port, folder, {"PYTHONPATH": str(ROOT)}) as running:
+        yield running
+
+
+@contextmanager
+def forwarder(kind: str, folder: Path, upstream: int) -> Iterator[Running]:
+    """One of forwarders.py."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [_PYTHON, str(ROOT / "benchmarks/forwarders.py"), kind, str(port), str(upstream)]
+    with started(command, "/health", port, folder, {}) as running:
         yield running
 
 

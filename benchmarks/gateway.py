@@ -1,6 +1,7 @@
 """The Gateway beside MLflow's stock gateway and the LiteLLM proxy, on this machine in one run.
 
-`python gateway.py` prints JSON: `{figure: {"unit", "ours", "peers", "goal", "higher_is_better"}}`.
+Writes gateway-profile.json, which says where the time of a call goes, and prints JSON:
+`{figure: {"unit", "ours", "peers", "goal", "higher_is_better"}}`.
 Every figure is the median of several rounds, in which the contenders take turns.
 """
 
@@ -18,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import trustme
+from benchmarks.breakdown import breakdown, shown
 from benchmarks.contenders import (
     CONTENDERS,
     ENVIRONMENTS,
@@ -26,37 +28,16 @@ from benchmarks.contenders import (
     ours,
 )
 from benchmarks.crashes import crash
+from benchmarks.load import load
 
 HERE = Path(__file__).parent
+PROFILE = HERE / "gateway-profile.json"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 CRASHES = int(os.environ.get("BENCH_CRASHES", "60"))
 GROWTH_CALLS = int(os.environ.get("BENCH_GROWTH_CALLS", "100000"))
 OURS, STOCK, LITELLM = CONTENDERS
 
 Samples = dict[str, dict[str, list[float]]]
-
-
-def _load(
-    port: int, model: str, *, clients: int, calls: int, stream: bool = False
-) -> dict[str, float]:
-    body = json.dumps(
-        {
-            "model": model,
-            "messages": [{"role": "user", "content": "Turn on the lights in the kitchen."}],
-            "temperature": 0.5,
-            "stream": stream,
-        }
-    )
-    kind = "stream" if stream else "plain"
-    command = [
-        sys.executable,
-        str(HERE / "load.py"),
-        *(str(port), "/v1/chat/completions", str(clients), str(calls), kind, body),
-    ]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result = json.loads(output)
-    assert isinstance(result, dict)
-    return result
 
 
 def _start_upstream(stack: ExitStack, certificate: str | None) -> int:
@@ -80,26 +61,26 @@ def _cold(folder: Path, upstreams: dict[str, str], samples: Samples) -> None:
 
 def _round(ports: dict[str, int], direct: int, samples: Samples) -> None:
     """One turn of everybody at every load."""
-    base = _load(direct, "plain", clients=1, calls=2000)["p50"]
-    base_first = _load(direct, "plain", clients=1, calls=1000, stream=True)["p50"]
+    base = load(direct, "plain", clients=1, calls=2000)["p50"]
+    base_first = load(direct, "plain", clients=1, calls=1000, stream=True)["p50"]
     for name, port in ports.items():
         few = 300 if name == LITELLM else 3000
-        one = _load(port, "plain", clients=1, calls=few)
+        one = load(port, "plain", clients=1, calls=few)
         samples["added latency, p50, one client"][name].append(one["p50"] - base)
-        many = _load(port, "plain", clients=16, calls=4 * few)
+        many = load(port, "plain", clients=16, calls=4 * few)
         samples["throughput, 16 clients"][name].append(many["rate"])
-        secret = _load(port, "secret", clients=1, calls=few // 2)
+        secret = load(port, "secret", clients=1, calls=few // 2)
         samples["p50 per call, TLS upstream"][name].append(secret["p50"])
-        stream = _load(port, "plain", clients=1, calls=few // 2, stream=True)
+        stream = load(port, "plain", clients=1, calls=few // 2, stream=True)
         samples["added time to first token, p50"][name].append(stream["p50"] - base_first)
 
 
 def _growth(folder: Path, upstreams: dict[str, str], samples: Samples) -> None:
     for name in (OURS, STOCK):
         with CONTENDERS[name](folder / f"growth-{name[:4]}", upstreams) as running:
-            _load(running.port, "plain", clients=16, calls=4000)
+            load(running.port, "plain", clients=16, calls=4000)
             before = running.memory()
-            _load(running.port, "plain", clients=16, calls=GROWTH_CALLS)
+            load(running.port, "plain", clients=16, calls=GROWTH_CALLS)
             samples["growth after 100,000 calls"][name].append(running.memory() - before)
 
 
@@ -125,9 +106,11 @@ def _measure(folder: Path) -> Samples:
                 for name, contender in CONTENDERS.items()
             }
             for port in ports.values():
-                _load(port, "plain", clients=4, calls=200)
+                load(port, "plain", clients=4, calls=200)
             for _ in range(ROUNDS):
                 _round(ports, direct, samples)
+            PROFILE.write_text(json.dumps(breakdown(folder / "breakdown", direct), indent=2) + "\n")
+            print(shown(json.loads(PROFILE.read_text())), file=sys.stderr)
         _growth(folder, upstreams, samples)
         with ours(folder / "crashes", upstreams) as running:
             back, lost = crash(running, "plain", CRASHES)

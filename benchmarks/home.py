@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -13,26 +12,31 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from benchmarks.contenders import ROOT, free_port
 from homeassistant import bootstrap, runner
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.const import MAJOR_VERSION, MINOR_VERSION
 from homeassistant.core import HomeAssistant
-
-ROOT = Path(__file__).parents[1]
-
-
-def free_port() -> int:
-    """Ask the system for a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _lay(folder: Path, configuration: str) -> None:
-    (folder / "configuration.yaml").write_text(configuration)
     storage = folder / ".storage"
     storage.mkdir()
+    port = free_port()
+    if (MAJOR_VERSION, MINOR_VERSION) < (2026, 11):
+        configuration += f"http:\n  server_host: 127.0.0.1\n  server_port: {port}\n"
+    else:  # an `http:` of YAML is only a trial of five minutes
+        (storage / "http").write_text(json.dumps(_http(port)))
+    (folder / "configuration.yaml").write_text(configuration)
+    (folder / "custom_components").mkdir()
+    (folder / "custom_components" / "mlflow").symlink_to(ROOT / "custom_components" / "mlflow")
+
+
+def _http(port: int) -> dict[str, Any]:
+    """Return the stored settings of Home Assistant's web server."""
     http = {
         "server_host": ["127.0.0.1"],
-        "server_port": free_port(),
+        "server_port": port,
         "cors_allowed_origins": [],
         "login_attempts_threshold": -1,
         "ip_ban_enabled": True,
@@ -43,10 +47,7 @@ def _lay(folder: Path, configuration: str) -> None:
         "error_message": None,
     }
     data = {"pending": None, "yaml_migration_done": True, "stable": http}
-    store = {"version": 3, "minor_version": 1, "key": "http", "data": data}
-    (storage / "http").write_text(json.dumps(store))
-    (folder / "custom_components").mkdir()
-    (folder / "custom_components" / "mlflow").symlink_to(ROOT / "custom_components" / "mlflow")
+    return {"version": 3, "minor_version": 1, "key": "http", "data": data}
 
 
 @contextlib.asynccontextmanager

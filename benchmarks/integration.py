@@ -23,7 +23,8 @@ from typing import Any
 from unittest.mock import patch
 
 import aiohttp
-from benchmarks.home import ROOT, entry_of, figure, free_port, home, resident_mb, set_up
+from benchmarks.contenders import ROOT, free_port
+from benchmarks.home import entry_of, figure, home, resident_mb, set_up
 from homeassistant.components import conversation
 from homeassistant.components.conversation import chat_log as chat_logs
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity

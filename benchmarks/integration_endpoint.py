@@ -6,6 +6,7 @@ OpenRouter alike, and takes traces as MLflow does (and keeps none).
 
 import json
 import sys
+import time
 from typing import Any
 
 from aiohttp import web
@@ -59,6 +60,12 @@ async def endpoints(_: web.Request) -> web.Response:
     )
 
 
+async def usage(_: web.Request) -> web.Response:
+    """Say what was counted today: nothing."""
+    today = time.strftime("%Y-%m-%d")
+    return web.json_response({"today": today, "currency": "USD", "rows": []})
+
+
 async def models(_: web.Request) -> web.Response:
     """List the one model as OpenAI does."""
     model = {"id": "instant", "object": "model", "created": 1, "owned_by": "bench"}
@@ -79,6 +86,7 @@ def main() -> None:
             web.post("/v1/chat/completions", chat),
             web.get("/v1/models", models),
             web.get("/api/2.0/endpoints/", endpoints),
+            web.get("/usage", usage),
             web.route("*", "/{path:.*}", anything),
         ]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 
@@ -95,6 +96,30 @@ async def _main(port: int, path: str, clients: int, calls: int, body: bytes, str
         "rate": len(seconds) / elapsed,
     }
     print(json.dumps(result))
+
+
+def load(
+    port: int, model: str, *, clients: int, calls: int, stream: bool = False
+) -> dict[str, float]:
+    """Ask for chat answers, in a process of its own; see the module for what comes back."""
+    body = json.dumps(
+        {
+            "model": model,
+            "messages": [{"role": "user", "content": "Turn on the lights in the kitchen."}],
+            "temperature": 0.5,
+            "stream": stream,
+        }
+    )
+    kind = "stream" if stream else "plain"
+    command = [
+        sys.executable,
+        __file__,
+        *(str(port), "/v1/chat/completions", str(clients), str(calls), kind, body),
+    ]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result = json.loads(output)
+    assert isinstance(result, dict)
+    return result
 
 
 if __name__ == "__main__":

@@ -27,12 +27,16 @@ SAME = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What a state did on the day; `cost` in US cents."""
+    """What a state did on the day; `cost` in US cents.
+
+    `is_measured`: no confidence was only claimed by the model.
+    """
 
     calls: int
     tokens: int
     cost: float
     score: Score
+    is_measured: bool
 
 
 def lived(kind: str, until: float, there: Servers) -> tuple[float, dict[str, Lived]]:
@@ -47,6 +51,7 @@ def lived(kind: str, until: float, there: Servers) -> tuple[float, dict[str, Liv
             tokens=kept["sent"] + kept["made"],
             cost=100 * price.of(kept["sent"], kept["made"]),
             score=score([(at, value) for at, value in kept["shown"]], truth[question.truth], until),
+            is_measured=kept["is_measured"],
         )
     return until / told["seconds"], states
 
@@ -114,10 +119,12 @@ def _of_storm(there: Servers) -> dict[str, Any]:
     ours = _child("reasoned_storm", "with", str(STORM_SECONDS), there)
     bare = _child("reasoned_storm", "without", str(STORM_SECONDS), there)
     print(f"storm: the longest step of ours was {ours['slowest']}", file=sys.stderr)
-    changes = {"changes": ours["changes"] / STORM_SECONDS}
     milliseconds = {"without": 1000 * bare["longest"]}
     return {
-        "storm: calls of 20 states": figure("calls", ours["calls"], ours["allowed"], changes),
+        "storm: calls of 20 states": figure("calls", ours["calls"], ours["allowed"]),
+        "storm: state changes": figure(
+            "a second", ours["changes"] / STORM_SECONDS, 999, higher_is_better=True
+        ),
         "storm: shortest pause between two calls of a state": figure(
             "s", ours["shortest_pause"], ours["at_most_every"], higher_is_better=True
         ),

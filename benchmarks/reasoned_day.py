@@ -24,17 +24,23 @@ _NEVER = {"condition": "{{ false }}"}
 
 
 class Watch:
-    """What a state shows, and what it takes; counted by its traces."""
+    """What a state shows, and what it takes; counted by its traces.
+
+    `is_measured`: no confidence was only claimed.
+    """
 
     def __init__(self, state: ReasonedState, replay: Replay) -> None:
         self._state = state
         self._replay = replay
         self.shown: list[tuple[float, Any]] = []
         self.calls = self.sent = self.made = 0
+        self.is_measured = True
         state.listen(self._look)
 
     @callback
     def _look(self) -> None:
+        if (verdict := self._state.verdict) is not None:
+            self.is_measured &= verdict.measured
         if not self.shown or self.shown[-1][1] != self._state.value:
             self.shown.append((self._replay.now, self._state.value))
 
@@ -93,6 +99,7 @@ def main(kind: str, until: str, gateway: str, tracking: str) -> None:
             "calls": state.calls,
             "sent": state.sent,
             "made": state.made,
+            "is_measured": state.is_measured,
         }
         for question, state in zip(QUESTIONS, states, strict=True)
     }

@@ -38,6 +38,7 @@ class Naive:
     calls: int = 0
     sent: int = 0
     made: int = 0
+    is_measured: bool = False
     _asked: float = -APART
     _tokens: tuple[int, int] = (0, 0)
 

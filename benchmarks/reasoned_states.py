@@ -15,6 +15,10 @@ _FACTS = (
 )
 
 
+# Quicker than the defaults, and for what ripens while nothing changes any more, like sleep.
+_INTERVALS = {"at_most_every": {"minutes": 2}, "at_least_every": {"minutes": 15}}
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A yes/no question about the day; `truth` is its name there."""
@@ -26,7 +30,7 @@ class Question:
     look_back_hours: float = 2
 
     def subentry(self, **settings: Any) -> dict[str, Any]:
-        """Return the state as the forms store it, with the forms' defaults where nothing is said."""
+        """Return the state as the forms store it; what is left out has the forms' default."""
         look_back = {"hours": self.look_back_hours}
         evidence = {"target": {"entity_id": list(self.evidence)}, "look_back": look_back}
         data = {
@@ -34,6 +38,7 @@ class Question:
             "question": self.question,
             "facts": _FACTS,
             "kind": "yes_no",
+            **_INTERVALS,
             "evidence": [evidence],
             **settings,
         }

@@ -6,7 +6,6 @@ the integration, so that what is left between the two is ours.
 """
 
 import asyncio
-import gc
 import itertools
 import json
 import statistics
@@ -116,11 +115,9 @@ async def _storm(hass: HomeAssistant, seconds: float) -> dict[str, float]:
             costs.append(time.thread_time() - before_it)
             made += 1
         if not before and now > WARM_UP:
-            gc.collect()
-            before = resident_mb()
+            before = await asyncio.to_thread(resident_mb)
         await asyncio.sleep(_BATCH / PER_SECOND)
-    gc.collect()
-    growth = resident_mb() - before
+    growth = await asyncio.to_thread(resident_mb) - before
     return {"changes": made, "growth": growth, "cost": statistics.median(costs)}
 
 

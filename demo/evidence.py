@@ -9,16 +9,16 @@ _LINE = re.compile(
 )
 _NOW = re.compile(r"It is now \w+ [\d-]+ (\d\d):(\d\d)")
 _LENGTH = r"(?:for|of) (?:more than )?(?P<length>less than 1 min|(?:\d+ (?:days?|h|min) ?)+)"
-_UNIT_MINUTES: Final = {"min": 1, "h": 60, "day": 1440, "days": 1440}
+_UNIT_MINUTES: Final = {"min": 1, "h": 60, "d": 1440, "day": 1440, "days": 1440}
 _CHANGE = re.compile(r"(?P<what>[^;:]+?) (?P<times>once|\d+ times), last (?P<last>[\w ]*\d\d:\d\d)")
 _EARLIER = re.compile(r"<evidence>.*?</evidence>", re.DOTALL)
-# More changes than people make.
-_FLICKERS = 60
+# More changes a minute than people make, and so many that it is no chance.
+_FLICKERS, _MANY = 1.5, 40
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of the evidence; ages are minutes.
+    """A line of the evidence; ages are minutes, and so is the `window` of its changes.
 
     `active_age` is the time since it last was on, open, detected or the like: zero while it is, None
     when the text does not say.
@@ -30,6 +30,7 @@ class Item:
     number: float | None
     age: float
     changes: int
+    window: float
     active_age: float | None
 
     @property
@@ -40,7 +41,8 @@ class Item:
     @property
     def flickers(self) -> bool:
         """Whether it changes more often than people do; numbers may."""
-        return self.number is None and self.changes > _FLICKERS
+        often = self.changes > max(_FLICKERS * self.window, _MANY)
+        return self.number is None and often
 
     @property
     def is_active(self) -> bool:
@@ -97,7 +99,8 @@ def _item(match: re.Match[str], clock: int | None) -> Item:
         state=state,
         number=float(number[0]) if number else None,
         age=age,
-        changes=sum(_count(change["times"]) for change in changes),
+        changes=max((_count(change["times"]) for change in changes), default=0),
+        window=_minutes(past.split(":")[0]),
         active_age=0.0 if state in _ACTIVE else _active_age(changes, age, clock),
     )
 
@@ -119,5 +122,5 @@ def _count(times: str) -> int:
 def _minutes(text: str) -> float:
     if text.startswith("less"):
         return 0.5
-    parts = re.findall(r"(\d+) (days?|h|min)", text)
+    parts = re.findall(r"(\d+) (days?|d|h|min)", text)
     return float(sum(int(number) * _UNIT_MINUTES[unit] for number, unit in parts))

@@ -157,7 +157,7 @@ def _of_bedroom(evidence: Evidence) -> Iterator[Clue]:
         weight = 0.9 if quiet >= 15 else 0.4 if quiet >= 5 else -1.2
         yield Clue(weight, item.entity_id, f"{item.name} {_ago(quiet)}")
     for item in evidence.of("bedroom", domain="light."):
-        yield Clue(-1.9 if item.is_active else 0.3, item.entity_id, _said(item))
+        yield Clue(-2.6 if item.is_active else 0.3, item.entity_id, _said(item))
     for item in evidence.of("bedroom_door"):
         is_open = item.is_active and item.age >= 2
         yield Clue(-1.6 if is_open else 1.0, item.entity_id, _said(item))

@@ -97,11 +97,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    # before the first look at MLflow: it wants prompts
+    reasoned.start(Corrections(entry).record)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
     else:
         prompts.expect_nothing()
-    reasoned.start(Corrections(entry).record)
     issues.start()
 
     @callback

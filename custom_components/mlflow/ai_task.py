@@ -8,12 +8,12 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.json import json_dumps
 
 from .attachments import async_read_attachments
 from .chat import ChatSettings, ToolLoop
 from .const import DOMAIN, SUBENTRY_AI_TASK
 from .coordinator import MlflowConfigEntry
+from .encoding import to_json
 from .entity import MlflowEntity
 from .evaluation import Measure, Question
 from .messages import Telling
@@ -70,16 +70,14 @@ class MlflowAITaskEntity(MlflowEntity, ai_task.AITaskEntity):
         self, task: ai_task.GenDataTask, chat_log: conversation.ChatLog, trace: Trace
     ) -> Any:
         """Return what the model made; one that strays from the structure gets a second try."""
-        gateway = self.runtime.gateway
         loop = ToolLoop(
-            client=gateway.client,
+            client=self.runtime.gateway.client,
             chat_log=chat_log,
             agent_id=self.entity_id,
             settings=self._settings,
             telling=Telling(
                 turns=1, files=await async_read_attachments(self.hass, chat_log.content)
             ),
-            endpoint=gateway.endpoint(self._settings.endpoint),
             trace=trace,
         )
         if task.structure is None:
@@ -107,34 +105,44 @@ class MlflowAITaskEntity(MlflowEntity, ai_task.AITaskEntity):
             ) from error
 
     async def _async_evaluate(self, task: EvaluationTask) -> EvaluationTaskResult:
-        evidence = task.state if isinstance(task.state, str) else json_dumps(task.state)
         inputs = {"task": task.name, "state": task.state, "questions": task.questions}
         with self.runtime.recorder.recording(self._new_trace(task.name, inputs, None)) as trace:
-            content: str | list[dict[str, Any]] = evidence
-            if task.attachments:
-                shown = conversation.UserContent("", attachments=task.attachments)
-                files = await async_read_attachments(self.hass, [shown])
-                content = [{"type": "text", "text": evidence}, *files.values()]
             measure = Measure(
                 client=self.runtime.gateway.client,
                 endpoint=self._settings.endpoint,
-                evidence=content,
+                evidence=await self._evidence_of(task),
                 trace=trace,
             )
-            answers = await asyncio.gather(
-                *(_answer(measure, question) for question in task.questions.values())
-            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    asked = {
+                        key: group.create_task(_answer(measure, question))
+                        for key, question in task.questions.items()
+                    }
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None  # the others were cancelled by it
             result = ai_task.EvaluationTaskResult(
-                answers=dict(zip(task.questions, answers, strict=True))
+                answers={key: answered.result() for key, answered in asked.items()}
             )
             trace.root.end(result.as_dict())
         return result
+
+    async def _evidence_of(self, task: EvaluationTask) -> str | list[dict[str, Any]]:
+        """Return what a task is about as the content of a message: text, pictures, or both."""
+        text = task.state if isinstance(task.state, str) else to_json(task.state)
+        if not task.attachments:
+            return text
+        shown = conversation.UserContent("", attachments=task.attachments)
+        files = await async_read_attachments(self.hass, [shown])
+        parts = [] if task.state is None else [{"type": "text", "text": text}]
+        return [*parts, *files.values()]
 
     def _new_trace(self, name: str, inputs: dict[str, Any], session: str | None) -> Trace:
         return Trace(
             root=Span(name, SpanType.AGENT, inputs),
             session=session,
             tags={"agent": self.subentry.title, "kind": "ai_task"},
+            found_by={"agent": self.entity_id},
         )
 
 

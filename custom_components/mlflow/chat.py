@@ -15,8 +15,9 @@ from .const import (
     CONF_TEMPERATURE,
     DOMAIN,
 )
-from .gateway import Endpoint, GatewayClient
+from .gateway import GatewayClient
 from .messages import Telling, tools_of
+from .model_call import note_answer
 from .tracing import Span, SpanType, Trace
 
 MAX_ITERATIONS = 10
@@ -46,14 +47,13 @@ class ChatSettings:
 
 @dataclass(slots=True)
 class ToolLoop:
-    """One answer of an agent; `endpoint` is what the Gateway says of the settings' endpoint."""
+    """One answer of an agent."""
 
     client: GatewayClient
     chat_log: conversation.ChatLog
     agent_id: str
     settings: ChatSettings
     telling: Telling
-    endpoint: Endpoint | None
     trace: Trace
     response_format: dict[str, Any] | None = None
 
@@ -106,7 +106,7 @@ class ToolLoop:
                     tool_spans[content.tool_call_id].end_with(content.result)
         except BaseException as error:
             for span in (model_span, *tool_spans.values()):
-                span.end(error=str(error) or type(error).__name__)
+                span.fail(error)
             raise
         finally:
             await chunks.aclose()
@@ -135,27 +135,15 @@ class ToolLoop:
     def _end_model(self, span: Span, completion: Completion) -> None:
         if span.ended is not None:
             return
-        span.end(
-            {
-                "choices": [
-                    {"message": completion.message, "finish_reason": completion.finish_reason}
-                ]
-            }
-        )
-        span.attributes["endpoint"] = self.settings.endpoint
-        if self.endpoint is not None:
-            span.attributes["mlflow.llm.provider"] = self.endpoint.provider
-            span.attributes["mlflow.llm.model"] = self.endpoint.model
-        if completion.model:
-            span.attributes["mlflow.llm.model"] = completion.model
-        if usage := completion.tokens:
-            span.attributes["mlflow.chat.tokenUsage"] = usage
+        span.end(completion.answer)
+        note_answer(span, self.client, completion.answer)
+        if tokens := span.tokens:
             self.chat_log.async_trace(
                 {
                     "stats": {
-                        "input_tokens": usage["input_tokens"],
-                        "cached_input_tokens": usage.get("cache_read_input_tokens", 0),
-                        "output_tokens": usage["output_tokens"],
+                        "input_tokens": tokens["input_tokens"],
+                        "cached_input_tokens": tokens.get("cache_read_input_tokens", 0),
+                        "output_tokens": tokens["output_tokens"],
                     }
                 }
             )

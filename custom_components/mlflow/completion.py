@@ -22,6 +22,7 @@ class Completion:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     finish_reason: str | None = None
     model: str | None = None
+    endpoint: str | None = None
     usage: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -33,21 +34,15 @@ class Completion:
         return message
 
     @property
-    def tokens(self) -> dict[str, int]:
-        """Tokens by MLflow's names; empty when the endpoint did not count."""
-        if not self.usage:
-            return {}
-        tokens_in = self.usage.get("prompt_tokens") or 0
-        tokens_out = self.usage.get("completion_tokens") or 0
-        tokens = {
-            "input_tokens": tokens_in,
-            "output_tokens": tokens_out,
-            "total_tokens": self.usage.get("total_tokens") or tokens_in + tokens_out,
+    def answer(self) -> dict[str, Any]:
+        """The completion as if it had come whole (`chat.completion`, in its essentials)."""
+        choice = {"message": self.message, "finish_reason": self.finish_reason}
+        return {
+            "choices": [choice],
+            "model": self.model,
+            "usage": self.usage,
+            "endpoint": self.endpoint,
         }
-        details = self.usage.get("prompt_tokens_details") or {}
-        if (cached := details.get("cached_tokens")) is not None:
-            tokens["cache_read_input_tokens"] = cached
-        return tokens
 
     @property
     def is_empty(self) -> bool:
@@ -68,6 +63,7 @@ async def deltas_of(
     calls: dict[int, dict[str, Any]] = {}
     async for chunk in chunks:
         completion.model = chunk.get("model") or completion.model
+        completion.endpoint = chunk.get("endpoint") or completion.endpoint
         completion.usage = chunk.get("usage") or completion.usage
         for choice in chunk.get("choices") or []:
             completion.finish_reason = choice.get("finish_reason") or completion.finish_reason

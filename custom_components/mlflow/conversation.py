@@ -125,7 +125,6 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
             }
         )
         trace.prompt = instructions.version
-        gateway = self.runtime.gateway
         try:
             await chat_log.async_provide_llm_data(
                 llm_context,
@@ -141,12 +140,11 @@ class MlflowConversationEntity(MlflowEntity, conversation.ConversationEntity):
                 files=await async_read_attachments(self.hass, chat_log.content),
             )
             loop = ToolLoop(
-                client=gateway.client,
+                client=self.runtime.gateway.client,
                 chat_log=chat_log,
                 agent_id=self.entity_id,
                 settings=self._settings.over(instructions.settings),
                 telling=telling,
-                endpoint=gateway.endpoint(self._settings.endpoint),
                 trace=trace,
             )
             await loop.run()

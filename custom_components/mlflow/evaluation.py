@@ -15,8 +15,9 @@ from homeassistant.exceptions import HomeAssistantError
 from .const import DOMAIN
 from .errors import AppAnswerError
 from .gateway import GatewayClient
+from .model_call import ask
 from .structure import json_schema_format
-from .tracing import Span, SpanType, Trace
+from .tracing import Trace
 
 # Below this share of the first token's probability the labels are not what the model meant to say.
 _MEANT = 0.5
@@ -60,7 +61,7 @@ class Measure:
         request = self._request(f"{question.text}\n{choices}\nAnswer with the letter alone.")
         request |= {"max_tokens": 1, "logprobs": True, "top_logprobs": _MOST_LABELS}
         try:
-            completion = await self._ask(request)
+            completion, _ = await ask(self.client, request, self.trace)
         except AppAnswerError as error:
             if error.status == 400:
                 return None  # some models take neither logprobs nor so short an answer
@@ -87,7 +88,7 @@ class Measure:
             "required": names,
         }
         request["response_format"] = json_schema_format("probabilities", schema)
-        completion = await self._ask(request)
+        completion, _ = await ask(self.client, request, self.trace)
         stated = _stated_numbers(completion, names)
         total = sum(stated.values())
         if total <= 0:
@@ -107,16 +108,6 @@ class Measure:
                 {"role": "user", "content": question},
             ],
         }
-
-    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        span: Span = self.trace.start(self.endpoint, SpanType.CHAT_MODEL, request)
-        try:
-            completion = await self.client.chat(request)
-        except BaseException as error:
-            span.end(error=str(error) or type(error).__name__)
-            raise
-        span.end(completion)
-        return completion
 
 
 def _first_token(completion: dict[str, Any]) -> list[tuple[str, float]]:

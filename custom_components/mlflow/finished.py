@@ -46,11 +46,6 @@ class FinishedTurns:
 
 def _figures_of(trace: Trace, agent_id: str) -> dict[str, Any]:
     """Return what is no secret: ids, tokens, names of tools, seconds, US dollars."""
-    costs = [
-        cost["total_cost"]
-        for span in trace.spans
-        if isinstance(cost := span.attributes.get("mlflow.llm.cost"), dict)
-    ]
     return {
         "agent_id": agent_id,
         "conversation_id": trace.session,
@@ -60,7 +55,7 @@ def _figures_of(trace: Trace, agent_id: str) -> dict[str, Any]:
         "duration": round(((trace.root.ended or trace.root.started) - trace.root.started) / 1e9, 3),
         "tools": trace.tools,
         **trace.tokens,
-        "cost": sum(costs) if costs else None,
+        "cost": trace.cost,
     }
 
 

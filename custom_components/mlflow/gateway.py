@@ -16,6 +16,19 @@ CHAT = "llm/v1/chat"
 CHAT_TIMEOUT = ClientTimeout(total=180, sock_connect=5, sock_read=90)
 
 
+# The Gateway's header that names the endpoint which answered: a fallback, maybe.
+_ANSWERED_BY = "X-Gateway-Endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens: those sent, those of them read from a cache, those made."""
+
+    input: float
+    cached: float
+    output: float
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A model that the Gateway serves under a name; `type` is MLflow's (llm/v1/chat, ...)."""
@@ -24,6 +37,7 @@ class Endpoint:
     type: str
     model: str
     provider: str
+    price: Price | None = None
 
 
 class GatewayClient:
@@ -31,29 +45,32 @@ class GatewayClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._known: dict[str, Endpoint] = {}
+
+    def known(self, name: str) -> Endpoint | None:
+        """Return an endpoint as it was last listed."""
+        return self._known.get(name)
 
     async def endpoints(self) -> list[Endpoint]:
         """Return all endpoints, in the order in which the user wrote them."""
         answer = await self._transport.json("GET", "api/2.0/endpoints/")
         try:
-            return [
-                Endpoint(
-                    name=endpoint["name"],
-                    type=endpoint["endpoint_type"],
-                    model=endpoint["model"]["name"],
-                    provider=endpoint["model"]["provider"],
-                )
-                for endpoint in answer["endpoints"]
-            ]
+            endpoints = [_endpoint(listed) for listed in answer["endpoints"]]
         except (KeyError, TypeError) as error:
             raise NotThisAppError(self._transport.app) from error
+        self._known = {endpoint.name: endpoint for endpoint in endpoints}
+        return endpoints
 
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return a whole completion (`chat.completion`)."""
+        """Return a whole completion (`chat.completion`), with the `endpoint` that answered."""
         async with self._transport.open(
             "POST", "v1/chat/completions", body=request, timeout=CHAT_TIMEOUT
         ) as response:
-            return self._checked(_parsed(await response.text()), response)
+            completion = self._checked(_parsed(await response.text()), response)
+        match completion:
+            case {"choices": [{"message": {}}, *_]}:
+                return completion
+        raise self._unreadable(response)
 
     async def usage(self) -> Usage | None:
         """Return what the endpoints did today, or None from a Gateway that does not count yet."""
@@ -71,6 +88,7 @@ class GatewayClient:
     async def stream_chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the chunks (`chat.completion.chunk`) of a streamed completion as they arrive.
 
+        Each has beside OpenAI's members the `endpoint` that answered, where the Gateway names it.
         An endpoint that answers whole, without a stream, gives one chunk. An error within the
         stream raises AppAnswerError like one before it.
         """
@@ -89,15 +107,32 @@ class GatewayClient:
     def _checked(self, chunk: Any, response: ClientResponse) -> dict[str, Any]:
         """Return a chunk, or raise the error that came in its place."""
         if not isinstance(chunk, dict):
-            raise AppAnswerError(
-                self._transport.app, status=response.status, message="its answer cannot be read"
-            )
+            raise self._unreadable(response)
         if error := chunk.get("error"):
             message = error.get("message") if isinstance(error, dict) else error
             raise AppAnswerError(
                 self._transport.app, status=response.status, message=str(message or error)
             )
+        if answered_by := response.headers.get(_ANSWERED_BY):
+            chunk["endpoint"] = answered_by
         return chunk
+
+    def _unreadable(self, response: ClientResponse) -> AppAnswerError:
+        return AppAnswerError(
+            self._transport.app, status=response.status, message="its answer cannot be read"
+        )
+
+
+def _endpoint(listed: dict[str, Any]) -> Endpoint:
+    """Read an endpoint of the list; an older Gateway tells no price."""
+    price = listed.get("usd_per_million_tokens")
+    return Endpoint(
+        name=listed["name"],
+        type=listed["endpoint_type"],
+        model=listed["model"]["name"],
+        provider=listed["model"]["provider"],
+        price=Price(price["input"], price["cached"], price["output"]) if price else None,
+    )
 
 
 async def _events(response: ClientResponse) -> AsyncIterator[str]:

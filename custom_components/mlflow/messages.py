@@ -8,9 +8,9 @@ from typing import Any
 import probatio
 from homeassistant.components import conversation
 from homeassistant.helpers import llm
-from homeassistant.helpers.json import json_dumps
 
 from .circumstances import Circumstances, without_clock
+from .encoding import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Telling:
         room = self.tokens * 4
         kept = [now]
         for turn in reversed(earlier):
-            room -= sum(len(json_dumps(message)) for message in turn)
+            room -= sum(len(to_json(message)) for message in turn)
             if room < 0:
                 break
             kept.insert(0, turn)
@@ -69,7 +69,7 @@ class Telling:
                 return {
                     "role": "tool",
                     "tool_call_id": content.tool_call_id,
-                    "content": json_dumps(content.result.data),
+                    "content": to_json(content.result.data),
                 }
         message: dict[str, Any] = {"role": "assistant", "content": content.content or ""}
         if content.tool_calls:
@@ -86,7 +86,7 @@ class Telling:
 
 
 def _call_of(call: llm.ToolInput) -> dict[str, Any]:
-    function = {"name": call.tool_name, "arguments": json_dumps(call.tool_args)}
+    function = {"name": call.tool_name, "arguments": to_json(call.tool_args)}
     return {"id": call.id, "type": "function", "function": function}
 
 

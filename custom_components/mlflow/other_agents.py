@@ -58,7 +58,7 @@ async def _follow(
         if agent is None or agent.platform != DOMAIN:
             state = hass.states.get(last.agent_id)
             name = state.name if state else last.agent_id
-            recorder.take(_trace_of(turn, conversation_id, name))
+            recorder.take(_trace_of(turn, conversation_id, name, last.agent_id))
         return
 
 
@@ -77,7 +77,9 @@ def _turn_of(
     return turn
 
 
-def _trace_of(turn: list[conversation.Content], conversation_id: str, agent: str) -> Trace:
+def _trace_of(
+    turn: list[conversation.Content], conversation_id: str, agent: str, agent_id: str
+) -> Trace:
     first, last = turn[0], turn[-1]
     root = Span(
         agent,
@@ -87,7 +89,12 @@ def _trace_of(turn: list[conversation.Content], conversation_id: str, agent: str
         else None,
         started=_nanoseconds(first.created),
     )
-    trace = Trace(root=root, session=conversation_id, tags={"agent": agent, "kind": "other_agent"})
+    trace = Trace(
+        root=root,
+        session=conversation_id,
+        tags={"agent": agent, "kind": "other_agent"},
+        found_by={"session": conversation_id, "agent": agent_id},
+    )
     tools: dict[str, Span] = {}
     for content in turn:
         match content:

@@ -29,7 +29,7 @@ class TraceRecorder:
         try:
             yield trace
         except BaseException as error:
-            trace.root.end(error=str(error) or type(error).__name__)
+            trace.root.fail(error)
             raise
         finally:
             trace.root.end()
@@ -55,7 +55,8 @@ class TraceRecorder:
         for kind, key in trace.found_by.items():
             self._last[kind, key] = trace.mlflow_id
             self._last.move_to_end((kind, key))
-        self._last["any", ""] = trace.mlflow_id
+        if "session" in trace.found_by:  # an answer to somebody, and not a task of an automation
+            self._last["any", ""] = trace.mlflow_id
         while len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
         for listener in list(self._listeners):

@@ -19,6 +19,7 @@ from homeassistant.helpers import config_validation as cv
 from .const import CONF_ENDPOINT, DOMAIN, EXPERIMENT_NAME, STARTER_ALIAS
 from .coordinator import MlflowConfigEntry, MlflowRuntime
 from .feedback import VERDICT, Feedback, async_user_name, last_trace
+from .model_call import ask
 from .templates import PromptRenderError, Renderer
 from .tracing import Span, SpanType, Trace
 from .tracking import Message, PromptReference, TrackingClient
@@ -120,19 +121,14 @@ async def _generate(call: ServiceCall) -> ServiceResponse:
         tags={"kind": "action"},
     )
     with runtime.recorder.recording(trace):
-        span = trace.start(call.data[CONF_ENDPOINT], SpanType.CHAT_MODEL, request)
-        try:
-            completion = await runtime.gateway.client.chat(request)
-        except BaseException as error:
-            span.end(error=str(error) or type(error).__name__)
-            raise
-        span.end(completion)
+        completion, _ = await ask(runtime.gateway.client, request, trace)
         text = str(completion["choices"][0]["message"].get("content") or "")
         trace.root.end(text)
     return {
         "text": text,
         "model": completion.get("model"),
         "usage": completion.get("usage"),
+        "cost": trace.cost,
         "trace_id": trace.mlflow_id,
     }
 

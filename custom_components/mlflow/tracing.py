@@ -12,7 +12,8 @@ from typing import Any
 
 from homeassistant.helpers import llm
 from homeassistant.helpers.json import json_bytes
-from homeassistant.util.json import JSON_ENCODE_EXCEPTIONS
+
+from .encoding import to_json
 
 # Longer texts (a prompt with a whole home in it, an attached picture) are cut, and say so.
 MAX_TEXT = 32_768
@@ -43,12 +44,27 @@ class Span:
     started: int = field(default_factory=time.time_ns)
     ended: int | None = None
 
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The tokens of a model call by MLflow's names; empty when they are not known."""
+        return self.attributes.get("mlflow.chat.tokenUsage") or {}
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for a model call; None when its price is not known."""
+        cost = self.attributes.get("mlflow.llm.cost")
+        return cost["total_cost"] if cost else None
+
     def end(self, outputs: Any = None, *, error: str | None = None) -> None:
         """Note the result; the first end counts."""
         if self.ended is None:
             self.ended = time.time_ns()
             self.outputs = outputs
             self.error = error
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error."""
+        self.end(error=str(error) or type(error).__name__)
 
     def end_with(self, result: llm.ToolResult) -> None:
         """Note what a tool gave, or why it failed."""
@@ -103,11 +119,16 @@ class Trace:
     @property
     def tokens(self) -> dict[str, int]:
         """Input and output tokens of all model calls."""
-        usages = [span.attributes.get("mlflow.chat.tokenUsage", {}) for span in self.spans]
         return {
-            key: sum(usage.get(key, 0) for usage in usages)
+            key: sum(span.tokens.get(key, 0) for span in self.spans)
             for key in ("input_tokens", "output_tokens")
         }
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all model calls of which the price is known; None without any."""
+        costs = [cost for span in self.spans if (cost := span.cost) is not None]
+        return sum(costs) if costs else None
 
     @property
     def mlflow_id(self) -> str:
@@ -189,11 +210,8 @@ def _attribute(key: str, value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as JSON, with long texts cut; what JSON cannot hold is described."""
-    try:
-        return json_bytes(_shortened(value)).decode()
-    except JSON_ENCODE_EXCEPTIONS:
-        return json_bytes(_shortened(repr(value))).decode()
+    """Return a value as JSON, with long texts cut."""
+    return to_json(_shortened(value))
 
 
 def _shortened(value: Any) -> Any:

@@ -81,13 +81,23 @@ class TrackingClient:
         except AppAnswerError as error:
             if error.code != _MISSING:
                 raise
-            answer = await self._call("POST", "experiments/create", {"name": name})
-            return str(self._part(answer, "experiment_id"))
+            return await self._make_experiment(name)
         experiment = self._part(answer, "experiment")
         if experiment["lifecycle_stage"] == "deleted":
             body = {"experiment_id": experiment["experiment_id"]}
             await self._call("POST", "experiments/restore", body)
         return str(experiment["experiment_id"])
+
+    async def _make_experiment(self, name: str) -> str:
+        try:
+            answer = await self._call("POST", "experiments/create", {"name": name})
+        except AppAnswerError as error:
+            if error.code != _EXISTS:
+                raise
+            # prompts and traces both want a new home's experiment at once
+            answer = await self._get("experiments/get-by-name", experiment_name=name)
+            return str(self._part(answer, "experiment")["experiment_id"])
+        return str(self._part(answer, "experiment_id"))
 
     async def prompt(self, reference: PromptReference) -> PromptVersion | None:
         """Return the version that a reference means now, or None when there is none."""

@@ -1,12 +1,13 @@
 """How a request reaches an app and what comes back; here the way to an address with a token."""
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, override
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout
 from homeassistant.helpers.json import json_bytes
 from yarl import URL
 
@@ -64,8 +65,7 @@ class Transport(ABC):
         except TimeoutError as error:
             raise AppTimeoutError(self.app) from error
         except ClientError as error:
-            reason = str(error) or type(error).__name__
-            raise AppUnreachableError(self.app, reason=reason) from error
+            raise AppUnreachableError(self.app, reason=_reason_of(error)) from error
         finally:
             if response is not None:
                 response.release()
@@ -105,6 +105,14 @@ class UrlTransport(Transport):
         if response.status == 401:
             return AppTokenRefusedError(self.app)
         return await super().refusal(response)
+
+
+def _reason_of(error: ClientError) -> str:
+    """Say why there is no connection in few words, as they may be spoken."""
+    if isinstance(error, ClientConnectorError):
+        number = error.os_error.errno or 0
+        return os.strerror(number) if number > 0 else str(error.os_error.strerror or error)
+    return str(error) or type(error).__name__
 
 
 async def _json(response: ClientResponse) -> Any:

@@ -86,14 +86,14 @@ def write_options(folder: Path, options: dict[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, options: dict[str, Any]) -> AsyncIterator[Gateway]:
+async def running(folder: Path, options: dict[str, Any], **environ: str) -> AsyncIterator[Gateway]:
     write_options(folder, options)
     prepared = run("prepare", folder)
     assert prepared.returncode == 0, prepared.stderr
     host = _own_address()
     ports = [_free_port(host), _free_port(host)]
     arguments = [f"--host={host}", f"--ingress-port={ports[0]}", f"--api-port={ports[1]}"]
-    process = _start([*_command("serve", folder), *arguments], folder / "log")
+    process = _start([*_command("serve", folder), *arguments], folder / "log", environ)
     gateway = Gateway(process, folder, f"http://{host}:{ports[1]}", f"http://{host}:{ports[0]}")
     try:
         await _healthy(gateway)
@@ -101,18 +101,20 @@ async def running(folder: Path, options: dict[str, Any]) -> AsyncIterator[Gatewa
     finally:
         process.terminate()
         try:
-            await asyncio.to_thread(process.wait, 15)
+            await asyncio.to_thread(process.wait, 60)
         finally:
             process.kill()
 
 
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path, environ: dict[str, str]) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **environ}
+        )
 
 
 async def _healthy(gateway: Gateway) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     async with gateway.client(token=None) as client:
         while time.monotonic() < deadline:
             assert gateway.process.poll() is None, gateway.log

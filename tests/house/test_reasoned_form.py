@@ -101,7 +101,7 @@ def test_a_state_is_made_from_a_preset_and_seen_before_it_is_saved(home: Watched
     form = Form(home)
     form.open("Someone asleep")
     expect(form.field("name")).to_have_value("Someone asleep")
-    form.field("name").fill("AK asleep")
+    form.field("name").fill("AK sleeps")
     form.field("question").fill(
         "Is AK asleep? AK sleeps in the bedroom. Lying there in the dark without motion for a while"
         " counts as asleep. Watching television does not."
@@ -129,9 +129,9 @@ def test_a_state_is_made_from_a_preset_and_seen_before_it_is_saved(home: Watched
     form.choose("Save")
     form.click("Finish")
 
-    entity = entity_of(home, "AK asleep")
-    assert entity["entity_id"] == "binary_sensor.ak_asleep"
-    act(home, "button", "press", "button.ak_asleep_think_now")
+    entity = entity_of(home, "AK sleeps")
+    assert entity["entity_id"] == "binary_sensor.ak_sleeps"
+    act(home, "button", "press", "button.ak_sleeps_think_now")
     shown = eventually(
         lambda: (
             state_of(home, entity["entity_id"])
@@ -215,7 +215,7 @@ def test_a_blueprint_makes_an_automation(home: Watched, demo: Demo, name: str) -
         "alias": f"Blueprint {name}",
         "use_blueprint": {
             "path": f"mlflow/{name}.yaml",
-            "input": {field: values.get(field, "binary_sensor.ak_asleep") for field in needed},
+            "input": {field: values.get(field, "binary_sensor.ak_sleeps") for field in needed},
         },
     }
     home.page.evaluate(

@@ -75,10 +75,14 @@ class StandInGateway(Server):
         super().__init__()
         self.token = secrets.token_urlsafe(24)
         self.endpoints = [("home", "chat"), ("small", "chat"), ("vectors", "embeddings")]
+        self.prices: dict[str, dict[str, float]] = {}
+        self.falls_back_to: str | None = None
         self.script: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
         self.usage: dict[str, Any] | None = None
         self.refusal: tuple[int, str] | None = None
+        self.refuses_logprobs = False
+        self.raw_answer: bytes | None = None
         self.pause: asyncio.Event | None = None
         self.breaks_after: int | None = None
 
@@ -106,6 +110,7 @@ class StandInGateway(Server):
                 "model": {"name": f"scripted-{name}", "provider": "openai"},
                 "endpoint_url": f"/gateway/{name}/invocations",
                 "limit": None,
+                "usd_per_million_tokens": self.prices.get(name),
             }
             for name, kind in self.endpoints
         ]
@@ -124,10 +129,16 @@ class StandInGateway(Server):
         if self.refusal is not None:
             status, message = self.refusal
             return web.json_response({"error": {"message": message}}, status=status)
+        if self.raw_answer is not None:
+            return web.Response(body=self.raw_answer, content_type="application/json")
+        if self.refuses_logprobs and "logprobs" in body:
+            refused = {"message": "logprobs are not supported with this model."}
+            return web.json_response({"error": refused}, status=400)
         deltas = self.script.pop(0)(body)
+        answered_by = {"X-Gateway-Endpoint": self.falls_back_to or body["model"]}
         if not body.get("stream"):
-            return web.json_response(_completion(deltas))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            return web.json_response(_completion(deltas), headers=answered_by)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **answered_by})
         await response.prepare(request)
         for number, delta in enumerate(deltas):
             if number == self.breaks_after:
@@ -245,8 +256,8 @@ class StandInSupervisor(Server):
                 data=await request.read(),
             ) as answer,
         ):
-            response = web.StreamResponse(status=answer.status)
-            response.content_type = answer.content_type
+            kept = {k: v for k, v in answer.headers.items() if k not in dropped}
+            response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)

@@ -11,6 +11,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .conftest import Ask, MakeEntry, Tracking, eventually, speech
 from .standins import StandInGateway, calls, says
+from .test_tags import satellite
 from .test_traces import traces_of
 
 type Mlflow = Callable[[Tracking], TrackingClient]
@@ -63,6 +64,43 @@ async def test_feedback_by_action_is_on_the_last_answer(
     await eventually(lambda: len_of(assessments_of(client, session), 2))
     assert found["user_feedback"] is False
     assert (await assessments_of(client, session))["expected_response"] == "It is off."
+
+
+async def test_feedback_is_on_the_last_answer_on_a_device(
+    home: HomeAssistant,
+    gateway: StandInGateway,
+    make_entry: MakeEntry,
+    shared_tracking: Tracking,
+    mlflow: Mlflow,
+    ask: Ask,
+) -> None:
+    """Also after somebody else asked elsewhere, and after a task of an automation."""
+    entry = make_entry(shared_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+    kitchen = satellite(home)
+    gateway.script = [says(answer) for answer in ("On.", "It is off.", "Sunny.", "A haiku.")]
+    await ask("kitchen light on", device_id=kitchen)
+    meant = (await ask("is it on", device_id=kitchen)).conversation_id
+    elsewhere = (await ask("what is the weather")).conversation_id
+    await home.services.async_call(
+        "ai_task",
+        "generate_data",
+        {"task_name": "Poet", "entity_id": "ai_task.clerk", "instructions": "Write."},
+        blocking=True,
+        return_response=True,
+    )
+
+    await act(home, "log_feedback", device_id=kitchen, value=4, comment="Almost")
+    await act(home, "log_feedback", value=True, name="helpful")
+    with pytest.raises(ServiceValidationError, match="no answer yet"):
+        await act(home, "log_feedback", device_id="a device that nobody spoke to", value=True)
+    with pytest.raises(ServiceValidationError):
+        await act(home, "log_feedback", comment="neither good nor bad")
+
+    client = mlflow(shared_tracking)
+    await eventually(lambda: entry.runtime_data.traces.waiting == 0)
+    assert await assessments_of(client, meant) == {"user_feedback": 4}
+    assert await assessments_of(client, elsewhere) == {"helpful": True}
 
 
 async def len_of(look: Any, wanted: int) -> bool:

@@ -229,7 +229,7 @@ async def test_a_full_disk_is_told_until_the_traces_are_stored(
     own_tracking: Tracking,
     ask: Ask,
 ) -> None:
-    own_tracking.start()
+    await home.async_add_executor_job(own_tracking.start)
     entry = make_entry(own_tracking)
     assert await home.config_entries.async_setup(entry.entry_id)
     await eventually(lambda: entry.runtime_data.prompts.versions)

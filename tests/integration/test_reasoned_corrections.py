@@ -1,6 +1,7 @@
 """A correction is shown at once, and ends in MLflow: on the trace, and in the state's dataset."""
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +17,14 @@ from .standins import StandInGateway
 type Mlflow = Callable[[Tracking], TrackingClient]
 
 MAIN = "binary_sensor.asleep"
+DATASET = "Reasoned state: Asleep"
 
 
 @pytest.fixture(autouse=True)
 def evidence(home: HomeAssistant) -> None:
     home.states.async_set("binary_sensor.bed", "on", {"friendly_name": "Bed"})
-    home.states.async_set("sensor.power", "3", {"friendly_name": "Power"})
+    # no test has the evidence of another, so that each has records of its own
+    home.states.async_set("sensor.power", "3", {"friendly_name": f"Power {secrets.token_hex(8)}"})
 
 
 def place(tracking: Tracking) -> dict[str, Any]:
@@ -93,14 +96,16 @@ class Home:
         found: list[dict[str, Any]] = answer.get("datasets", [])
         return found
 
-    async def records(self, name: str = "Reasoned state: Asleep") -> list[dict[str, Any]]:
-        """Return the records of the only dataset of this name."""
-        [dataset] = [one for one in await self.datasets() if one["name"] == name]
+    async def records(self, trace_id: str) -> list[dict[str, Any]]:
+        """Return the records that were made of a trace, in the only dataset of the state."""
+        datasets = [one for one in await self.datasets() if one["name"] == DATASET]
+        if not datasets:
+            return []
+        [dataset] = datasets
         answer = await self.client._transport.json(
             "GET", f"api/3.0/mlflow/datasets/{dataset['dataset_id']}/records"
         )
-        records: list[dict[str, Any]] = json.loads(answer["records"])
-        return records
+        return [one for one in json.loads(answer["records"]) if one["tags"]["trace_id"] == trace_id]
 
 
 @pytest.fixture
@@ -109,17 +114,16 @@ def asleep(home: HomeAssistant, gateway: StandInGateway) -> Home:
 
 
 @pytest.fixture
-async def own(asleep: Home, own_tracking: Tracking, mlflow: Mlflow) -> Home:
-    """With an MLflow of its own, which runs."""
-    await asleep.hass.async_add_executor_job(own_tracking.start)
-    asleep.client = mlflow(own_tracking)
+async def own(asleep: Home, shared_tracking: Tracking, mlflow: Mlflow) -> Home:
+    """With an MLflow that runs."""
+    asleep.client = mlflow(shared_tracking)
     return asleep
 
 
 async def test_a_correction_is_shown_at_once_and_kept_with_trace_and_dataset(
-    own: Home, own_tracking: Tracking
+    own: Home, shared_tracking: Tracking
 ) -> None:
-    await own.set_up(own_tracking)
+    await own.set_up(shared_tracking)
     trace_id = await own.think("yes", 0.9)
     assert own.shown() == "on"
 
@@ -143,7 +147,7 @@ async def test_a_correction_is_shown_at_once_and_kept_with_trace_and_dataset(
     assert expected["expectation"]["value"] == "no"
     assert expected["metadata"] == {"since": "2026-01-02T03:04:05+00:00"}
 
-    [record] = await own.records()
+    [record] = await own.records(trace_id)
     assert record["inputs"]["question"] == "Is AK asleep?"
     assert "Bed" in record["inputs"]["evidence"]
     assert record["expectations"] == {"answer": "no", "comment": "Only the cat."}
@@ -160,7 +164,7 @@ async def test_a_correction_waits_for_mlflow_and_is_a_record_only_once(
     own.client = mlflow(own_tracking)
     own_tracking.stop()
     await own.set_up(own_tracking)
-    await own.think("yes", 0.9)
+    trace_id = await own.think("yes", 0.9)
     await own.correct(entity_id=MAIN, answer=False)
     await own.correct(entity_id=MAIN, answer=True, comment="It was not the cat.")
     assert await own.hass.config_entries.async_unload(own.entry.entry_id)
@@ -172,12 +176,12 @@ async def test_a_correction_waits_for_mlflow_and_is_a_record_only_once(
     await tracking.async_refresh()
     await own.delivered()
 
-    [record] = await own.records()
+    [record] = await own.records(trace_id)
     assert record["expectations"] == {"answer": "yes", "comment": "It was not the cat."}
 
 
 async def test_states_have_a_dataset_each_and_states_of_one_name_share_it(
-    own: Home, own_tracking: Tracking
+    own: Home, shared_tracking: Tracking
 ) -> None:
     experiment = await own.client.experiment_id("Home Assistant")
     name = """It's "odd" % _ – Asleep"""
@@ -186,22 +190,26 @@ async def test_states_have_a_dataset_each_and_states_of_one_name_share_it(
     assert await own.client.dataset_id(name, experiment) == made
 
 
-async def test_a_dataset_that_was_deleted_is_made_anew(own: Home, own_tracking: Tracking) -> None:
-    await own.set_up(own_tracking)
-    await own.think("yes", 0.9)
+async def test_a_dataset_that_was_deleted_is_made_anew(
+    own: Home, shared_tracking: Tracking
+) -> None:
+    await own.set_up(shared_tracking)
+    trace_id = await own.think("yes", 0.9)
     await own.correct(entity_id=MAIN, answer=False)
     await own.delivered()
-    [dataset] = await own.datasets()
+    [dataset] = [one for one in await own.datasets() if one["name"] == DATASET]
     path = f"api/3.0/mlflow/datasets/{dataset['dataset_id']}"
     await own.client._transport.json("DELETE", path)
     await own.correct(entity_id=MAIN, answer=False)
     await own.delivered()
-    assert len(await own.records()) == 1
+    assert len(await own.records(trace_id)) == 1
 
 
-async def test_the_button_right_confirms_what_is_shown(own: Home, own_tracking: Tracking) -> None:
+async def test_the_button_right_confirms_what_is_shown(
+    own: Home, shared_tracking: Tracking
+) -> None:
     user = await own.hass.auth.async_create_user("AK")
-    await own.set_up(own_tracking)
+    await own.set_up(shared_tracking)
     trace_id = await own.think("yes", 0.9)
     await own.press("right", Context(user_id=user.id))
     assert own.shown() == "on"
@@ -211,12 +219,12 @@ async def test_the_button_right_confirms_what_is_shown(own: Home, own_tracking: 
     assert found["user_feedback"]["feedback"]["value"] is True
     assert found["answer"]["expectation"]["value"] == "yes"
     assert found["answer"]["source"]["source_id"] == "AK"
-    [record] = await own.records()
+    [record] = await own.records(trace_id)
     assert record["expectations"] == {"answer": "yes"}
 
 
-async def test_the_button_wrong_turns_a_yes_into_a_no(own: Home, own_tracking: Tracking) -> None:
-    await own.set_up(own_tracking)
+async def test_the_button_wrong_turns_a_yes_into_a_no(own: Home, shared_tracking: Tracking) -> None:
+    await own.set_up(shared_tracking)
     trace_id = await own.think("yes", 0.9)
     await own.press("wrong")
     assert own.shown() == "off"
@@ -226,15 +234,15 @@ async def test_the_button_wrong_turns_a_yes_into_a_no(own: Home, own_tracking: T
     assert found["answer"]["expectation"]["value"] == "no"
 
 
-async def test_the_button_wrong_knows_no_better_text(own: Home, own_tracking: Tracking) -> None:
-    await own.set_up(own_tracking, kind="text")
+async def test_the_button_wrong_knows_no_better_text(own: Home, shared_tracking: Tracking) -> None:
+    await own.set_up(shared_tracking, kind="text")
     trace_id = await own.think("Soup", 0.9)
     await own.press("wrong")
     assert own.shown("sensor.asleep") == "Soup"
     await own.delivered()
     [found] = await own.assessments(trace_id)
     assert found["feedback"]["value"] is False
-    assert await own.datasets() == []
+    assert await own.records(trace_id) == []
 
     await own.correct(entity_id="sensor.asleep", answer="Stew")
     with pytest.raises(HomeAssistantError, match="not an answer of the model but a correction"):
@@ -251,17 +259,17 @@ async def test_where_nothing_is_shown_nothing_is_right_or_wrong(
 
 
 @pytest.mark.parametrize(
-    ("record", "assessments", "datasets"), [("no_content", 2, 0), ("all", 2, 1), ("off", 0, 0)]
+    ("record", "assessments", "records"), [("no_content", 2, 0), ("all", 2, 1), ("off", 0, 0)]
 )
 async def test_what_is_recorded_holds_for_corrections_too(
-    own: Home, own_tracking: Tracking, record: str, assessments: int, datasets: int
+    own: Home, shared_tracking: Tracking, record: str, assessments: int, records: int
 ) -> None:
-    await own.set_up(own_tracking, options={"record": record})
+    await own.set_up(shared_tracking, options={"record": record})
     trace_id = await own.think("yes", 0.9)
     await own.correct(entity_id=MAIN, answer=False)
     assert own.shown() == "off"
     await own.delivered()
-    assert len(await own.datasets()) == datasets
+    assert len(await own.records(trace_id)) == records
     if assessments:
         assert len(await own.assessments(trace_id)) == assessments
     else:

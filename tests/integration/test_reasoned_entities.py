@@ -4,35 +4,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from homeassistant.components.logbook.processor import EventProcessor
-from homeassistant.components.recorder import get_instance
+from custom_components.mlflow.diagnostics import async_get_config_entry_diagnostics
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
-from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.components.recorder.common import (  # type: ignore[import-untyped]
-    async_wait_recording_done,
-)
-from pytest_homeassistant_custom_component.typing import (  # type: ignore[import-untyped]
-    RecorderInstanceContextManager,
-)
-
-from custom_components.mlflow.diagnostics import async_get_config_entry_diagnostics
 
 from .reasoned import ASLEEP, load, make_entry, says, settled
 from .standins import StandInGateway
 
 MAIN = "binary_sensor.asleep"
 CHOICES = [{"choice": "Awake", "meaning": "up"}, {"choice": "In bed", "meaning": "lies down"}]
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: RecorderInstanceContextManager) -> None:
-    """Have the recorder prepared, which tests of the logbook start."""
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +176,7 @@ async def test_a_flip_is_told_once_and_not_what_stays_the_same(
     home: HomeAssistant, gateway: StandInGateway
 ) -> None:
     flips: list[Event] = []
-    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)  # type: ignore[arg-type]
+    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)
     changes: list[Event[Any]] = []
     await load(home, gateway, {})
     home.bus.async_listen(EVENT_STATE_CHANGED, changes.append)
@@ -210,46 +195,11 @@ async def test_a_flip_is_told_once_and_not_what_stays_the_same(
 
 async def test_a_measure_does_not_flip(home: HomeAssistant, gateway: StandInGateway) -> None:
     flips: list[Event] = []
-    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)  # type: ignore[arg-type]
+    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)
     await load(home, gateway, {"kind": "number", "minimum": 0, "maximum": 10})
     await think(home, gateway, 4)
     assert shown(home, "sensor.asleep") == "4"
     assert flips == []
-
-
-async def test_the_logbook_shows_the_flip_with_its_reason(
-    home: HomeAssistant,
-    gateway: StandInGateway,
-    async_test_recorder: RecorderInstanceContextManager,
-) -> None:
-    async with async_test_recorder(home):
-        for needed in ("http", "frontend", "logbook"):
-            home.config.components.add(needed)
-        home.config.components -= {"logbook"}
-        assert await async_setup_component(home, "logbook", {})
-        began = dt_util.utcnow()
-        await load(home, gateway, {})
-        await think(home, gateway, "yes", 0.92, reason="The bed is occupied.")
-        await home.services.async_call(
-            "mlflow",
-            "correct_state",
-            {"entity_id": MAIN, "answer": "no", "comment": "Only the cat."},
-            blocking=True,
-        )
-        await home.async_block_till_done(wait_background_tasks=False)
-        await async_wait_recording_done(home)
-
-        processor = EventProcessor(home, ("mlflow_reasoned_state_changed",), entity_ids=[MAIN])
-        lines = await get_instance(home).async_add_executor_job(
-            processor.get_events, began, dt_util.utcnow()
-        )
-    told = [(line["name"], line["message"]) for line in lines if "message" in line]
-    assert told == [
-        ("Asleep", "The bed is occupied. (92 %)"),
-        ("Asleep", "Only the cat. (Corrected by: home)"),
-    ]
-    states = [line for line in lines if line.get("state") in ("on", "off")]
-    assert [line["context_message"] for line in states] == [message for _, message in told]
 
 
 async def test_a_state_of_another_kind_leaves_no_entity_behind(

@@ -7,8 +7,8 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.helpers import llm
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import llm
 
 from .reasoned import load, says, settled
 from .standins import StandInGateway
@@ -84,7 +84,7 @@ async def test_names_are_found_as_people_say_them(
     await load(home, gateway, {}, {})
     for entity_id in (MAIN, "binary_sensor.asleep_1"):
         expose(home, entity_id)
-    er.async_get(home).async_update_entity(MAIN, aliases={"Night's rest"})
+    er.async_get(home).async_update_entity(MAIN, aliases=["Night's rest"])
     assert (await call(home, name="night's rest"))["name"] == "Asleep"
     assert (await call(home, name="binary_sensor.asleep_1"))["name"] == "Asleep 1"
     assert (await call(home, name="ASLEEP"))["name"] == "Asleep"

@@ -302,6 +302,19 @@ class TestMeasured:
 
 
 class TestBudget:
+    async def test_what_a_thought_costs_is_known_by_the_gateway_s_prices(
+        self, home: HomeAssistant, gateway: StandInGateway
+    ) -> None:
+        gateway.script = always(says("yes"))
+        gateway.prices = {"home": {"input": 10.0, "cached": 1.0, "output": 40.0}}
+        [state] = await load(home, gateway, {}, options={"reasoned_daily_cost": 0.002})
+        verdict = await state.think_now()
+        assert verdict.cost == pytest.approx((100 * 10 + 7 * 40) / 1e6)
+        assert state.cost_today == verdict.cost
+        await state.think_now()
+        with pytest.raises(Exception, match=r"budget of 0\.002 US dollars"):
+            await state.think_now()
+
     async def test_a_spent_budget_is_said_in_repairs_until_midnight(
         self, home: HomeAssistant, gateway: StandInGateway, freezer: FrozenDateTimeFactory
     ) -> None:
@@ -465,3 +478,45 @@ async def test_every_thought_is_a_trace_in_mlflow(
     assert tags["mlflow.traceName"] == "Asleep"
     assert "binary_sensor.bed" in trace["request_preview"]
     assert "The bed is occupied." in trace["response_preview"]
+
+
+async def test_a_prompt_of_the_registry_is_asked_in_place_of_a_question(
+    home: HomeAssistant, gateway: StandInGateway, shared_tracking: Tracking, mlflow: Any
+) -> None:
+    client = mlflow(shared_tracking)
+    experiment_id = await client.experiment_id("Home Assistant")
+    await client.create_prompt("asleep", experiment_id)
+    text = "In {{ ha_name }}: does AK sleep? {{ facts }}\n{{ evidence }}"
+    version = await client.create_prompt_version("asleep", text, "")
+    await client.set_alias("asleep", "production", version)
+    gateway.script = always(says("yes"))
+    tracking = {"url": shared_tracking.url, "token": shared_tracking.token}
+    prompt = {"question": "", "prompt_reference": "asleep@production", "facts": "AK is old."}
+    [state] = await load(home, gateway, prompt, tracking=tracking)
+    [entry] = home.config_entries.async_entries("mlflow")
+    await eventually(lambda: entry.runtime_data.prompts.versions)
+
+    verdict = await state.think_now()
+    assert verdict.prompt_version == f"asleep/{version}"
+    user = gateway.requests[0]["messages"][-1]["content"]
+    assert user.startswith("In Test Home: does AK sleep? AK is old.\n- binary_sensor.bed")
+
+    await client.create_prompt("awake", experiment_id)
+    version = await client.create_prompt_version("awake", "Is AK awake?", "")
+    draft = Settings.of("Draft", ASLEEP | {"question": "", "prompt_reference": f"awake/{version}"})
+    shown = await preview(home, runtime_of(entry), draft)
+    assert shown.verdict.prompt_version == f"awake/{version}"
+
+
+async def test_an_unsure_answer_changes_nothing_of_what_is_shown(
+    home: HomeAssistant, gateway: StandInGateway
+) -> None:
+    kept, unknown = await load(home, gateway, {"below": "keep"}, {"below": "unknown"})
+    gateway.script = always(says("yes", 0.9), says("yes", 0.3))
+    first = await kept.think_now()
+    second = await kept.think_now()
+    assert (kept.value, kept.shown, kept.verdict) == (True, first, second)
+    gateway.script = always(says("yes", 0.9), says("yes", 0.3))
+    await unknown.think_now()
+    await unknown.think_now()
+    assert (unknown.value, unknown.shown) == (None, None)

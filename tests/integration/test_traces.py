@@ -3,11 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import pytest
 from custom_components.mlflow.tracking import PromptReference, TrackingClient
 from homeassistant.components import conversation
 from homeassistant.core import Context, HomeAssistant
@@ -229,33 +226,6 @@ async def test_long_texts_are_cut_and_say_so(
     told = attributes_of(trace["spans"][0])["mlflow.spanInputs"]["messages"][0]["content"]
     assert told.endswith("[cut here: 100000 characters in all]")
     assert len(told) < 40_000
-
-
-async def test_the_spool_is_bounded_and_says_what_it_dropped(
-    home: HomeAssistant,
-    gateway: StandInGateway,
-    make_entry: MakeEntry,
-    own_tracking: Tracking,
-    ask: Ask,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    await home.async_add_executor_job(own_tracking.start)
-    own_tracking.stop()
-    entry = make_entry(own_tracking)
-    assert await home.config_entries.async_setup(entry.entry_id)
-    gateway.script = [says("ok")] * 8
-    with patch("custom_components.mlflow.spool.MAX_BYTES", 6_000):
-        for number in range(8):
-            await ask(f"question {number}")
-        spool = entry.runtime_data.traces
-        await eventually(lambda: spool.waiting + spool.dropped == 8 and spool.dropped)
-        await eventually(lambda: disk_use(Path(home.config.path(".storage"))) <= 6_000)
-    assert "A trace is lost, because" in caplog.text
-    assert caplog.text.count("A trace is lost, because") == 1
-
-
-def disk_use(storage: Path) -> int:
-    return sum(path.stat().st_size for path in storage.glob("mlflow.traces.*/*"))
 
 
 async def test_a_trace_that_mlflow_never_takes_does_not_hold_up_the_others(

@@ -1,6 +1,5 @@
 """Asks a model, through the Gateway, for the verdict on a question; each call is traced."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,19 +8,18 @@ from typing import Any, Final
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from ..completion import Completion
 from ..const import DOMAIN
 from ..coordinator import GatewayCoordinator
-from ..errors import AppAnswerError, AppTimeoutError
+from ..errors import AppAnswerError, AppError, AppTimeoutError
+from ..model_call import ask
 from ..structure import WrongAnswerError
-from ..tracing import SpanType, Trace
+from ..tracing import Trace
 from .confidence import measured
 from .question import Answer, Question, Reading, read, said, schema_format
 from .settings import Settings
 
 type Book = Callable[[int, float | None], None]
 
-MAX_AT_A_TIME: Final = 2
 _MOST_LIKELY: Final = 20  # as many likely tokens as OpenAI's API gives
 # What an endpoint may refuse, in the order in which it is left out when the refusal does not say.
 _LOGPROBS, _TEMPERATURE, _SCHEMA, _JSON = "logprobs", "temperature", "json_schema", "json_object"
@@ -78,7 +76,6 @@ class Asker:
 
     gateway: GatewayCoordinator
     _refused: dict[str, frozenset[str]] = field(default_factory=dict)
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
 
     async def ask(
         self,
@@ -96,14 +93,13 @@ class Asker:
         spent = _Spent(book)
         trace.prompt = question.prompt
         messages = list(question.messages)
-        async with self._slots:
+        choice, model = await self._call(settings, question, messages, trace, spent)
+        try:
+            reading = read(_text_of(choice), settings, known)
+        except WrongAnswerError as error:
+            messages += _with_fault(_text_of(choice), error)
             choice, model = await self._call(settings, question, messages, trace, spent)
-            try:
-                reading = read(_text_of(choice), settings, known)
-            except WrongAnswerError as error:
-                messages += _with_fault(_text_of(choice), error)
-                choice, model = await self._call(settings, question, messages, trace, spent)
-                reading = _read_at_last(choice, settings, known)
+            reading = _read_at_last(choice, settings, known)
         share = measured(choice.get("logprobs"), str(said(reading.answer)), question.answers)
         return Verdict(
             answer=reading.answer,
@@ -149,30 +145,19 @@ class Asker:
     async def _send(
         self, request: dict[str, Any], trace: Trace, spent: _Spent
     ) -> tuple[dict[str, Any], str | None]:
-        endpoint = self.gateway.endpoint(request["model"])
-        span = trace.start(request["model"], SpanType.CHAT_MODEL, request)
-        span.attributes["endpoint"] = request["model"]
-        if endpoint is not None:
-            span.attributes["mlflow.llm.provider"] = endpoint.provider
-            span.attributes["mlflow.llm.model"] = endpoint.model
         try:
-            answer = await self.gateway.client.chat(request)
-        except BaseException as error:
-            if isinstance(error, AppTimeoutError):
+            answer, span = await ask(self.gateway.client, request, trace)
+        except AppError as error:
+            if isinstance(error, AppTimeoutError) or _is_answered(error):
                 spent.add(0, None)  # a model that was asked may be paid, whether or not it answers
-            span.end(error=str(error) or type(error).__name__)
             raise
-        span.end(answer)
-        completion = Completion(model=answer.get("model"), usage=answer.get("usage") or {})
-        if completion.model:
-            span.attributes["mlflow.llm.model"] = completion.model
-        if usage := completion.tokens:
-            span.attributes["mlflow.chat.tokenUsage"] = usage
-        spent.add(completion.tokens.get("total_tokens", 0), None)
-        choices = answer.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else {}
-        model = completion.model or (endpoint.model if endpoint else None)
-        return (choice if isinstance(choice, dict) else {}), model
+        spent.add(span.tokens.get("total_tokens", 0), span.cost)
+        return answer["choices"][0], span.attributes.get("mlflow.llm.model")
+
+
+def _is_answered(error: AppError) -> bool:
+    """Whether it came instead of an answer that cannot be read, and not in place of any."""
+    return isinstance(error, AppAnswerError) and error.status < 400
 
 
 def _request(

@@ -55,15 +55,21 @@ class Budget:
 
     @callback
     def start(self, on_new_day: Callable[[], None]) -> CALLBACK_TYPE:
-        """Begin each day anew, and tell so; a budget that has been raised is no longer spent."""
+        """Begin each day anew, and tell so, until the result is called."""
 
         @callback
         def midnight(_: datetime) -> None:
             self._turn_page()
             on_new_day()
 
+        @callback
+        def stop() -> None:
+            stop_clock()
+            ir.async_delete_issue(self.hass, DOMAIN, ISSUE)
+
         self.report()
-        return async_track_time_change(self.hass, midnight, hour=0, minute=0, second=0)
+        stop_clock = async_track_time_change(self.hass, midnight, hour=0, minute=0, second=0)
+        return stop
 
     def count(self, subentry_id: str) -> Count:
         """Return what a state has used today."""
@@ -119,7 +125,7 @@ class Budget:
         if self.most_calls and sum(count.calls for count in counts) >= self.most_calls:
             return f"{ISSUE}_calls", str(self.most_calls)
         if self.most_cost and sum(count.cost or 0 for count in counts) >= self.most_cost:
-            return f"{ISSUE}_cost", f"{self.most_cost:.2f}"
+            return f"{ISSUE}_cost", f"{self.most_cost:g}"
         return None
 
     def _turn_page(self) -> None:

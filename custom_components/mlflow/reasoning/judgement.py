@@ -27,6 +27,10 @@ class Judgement:
         """Whether more answers are needed before something else is shown."""
         return self.agreeing > 0
 
+    def settled_by(self, answer: Answer, confidence: float, settings: Settings) -> bool:
+        """Whether what is shown rests on this answer, which was the last one judged."""
+        return confidence >= settings.threshold and self.value == answer
+
 
 def judge(settings: Settings, before: Judgement, answer: Answer, confidence: float) -> Judgement:
     """Return what is shown after an answer.

@@ -68,12 +68,23 @@ class Remembered:
 
 
 class Memory:
-    """The file of one entry's states."""
+    """The file of one entry's states and of their budget.
+
+    `found` has by subentry id what was known when Home Assistant last ran. What is to be written is
+    copied when it is noted, so that a thread may write it.
+    """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        self._store: Store[dict[str, Any]] = Store(hass, 1, f"{DOMAIN}.reasoned.{entry_id}")
-        self.states: dict[str, Remembered] = {}
+        self._store: Store[dict[str, Any]] = Store(
+            hass,
+            1,
+            f"{DOMAIN}.reasoned.{entry_id}",
+            atomic_writes=True,
+            serialize_in_event_loop=False,
+        )
+        self.found: dict[str, Remembered] = {}
         self.budget: dict[str, Any] = {}
+        self._states: dict[str, dict[str, Any]] = {}
 
     async def load(self) -> None:
         """Read what was known when Home Assistant last ran; what cannot be read is forgotten."""
@@ -81,14 +92,21 @@ class Memory:
         self.budget = stored.get("budget", {})
         for subentry_id, state in stored.get("states", {}).items():
             try:
-                self.states[subentry_id] = Remembered.of(state)
+                self.found[subentry_id] = Remembered.of(state)
             except (KeyError, TypeError, ValueError) as error:
                 LOGGER.warning("What a reasoned state knew cannot be read any more: %s", error)
 
     @callback
-    def save_soon(self) -> None:
-        """Write in a moment, and at the latest when Home Assistant stops."""
-        self._store.async_delay_save(self._stored, _DELAY)
+    def note(self, subentry_id: str, known: Remembered) -> None:
+        """Write what a state knows, in a moment, and at the latest when Home Assistant stops."""
+        self._states[subentry_id] = known.stored()
+        self._save_soon()
+
+    @callback
+    def note_budget(self, budget: dict[str, Any]) -> None:
+        """Write what was used of the budget, in a moment."""
+        self.budget = budget
+        self._save_soon()
 
     async def flush(self) -> None:
         """Write now what would be written in a moment."""
@@ -98,9 +116,12 @@ class Memory:
         """Remove what is on disk."""
         await self._store.async_remove()
 
+    @callback
+    def _save_soon(self) -> None:
+        self._store.async_delay_save(self._stored, _DELAY)
+
     def _stored(self) -> dict[str, Any]:
-        states = {key: state.stored() for key, state in self.states.items()}
-        return {"states": states, "budget": self.budget}
+        return {"states": dict(self._states), "budget": self.budget}
 
 
 def _verdict(stored: Mapping[str, Any] | None) -> Verdict | None:

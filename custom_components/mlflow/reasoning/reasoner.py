@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,13 +28,16 @@ from .selection import Want, select
 from .settings import Settings
 from .words import now_words
 
+MAX_AT_A_TIME = 2
+
 
 @dataclass(slots=True)
 class Means:
     """What all reasoned states of an entry think with.
 
-    `looking` is held by who looks at evidence, so that the event loop turns between two looks.
-    `started` is when Home Assistant has started; None when that was before the entry was loaded.
+    `thinking` is held by who thinks, so that only so many do at a time; `looking` by who looks at
+    evidence, so that the event loop turns between two looks. `started` is when Home Assistant has
+    started; None when that was before the entry was loaded.
     """
 
     hass: HomeAssistant
@@ -44,6 +47,7 @@ class Means:
     memory: Memory
     budget: Budget
     asker: Asker
+    thinking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: datetime | None = None
 
@@ -71,16 +75,16 @@ class Thought:
 
 
 class Reasoner:
-    """Thinks for one state; `kind` tags the traces."""
+    """Thinks for one state, or for a preview of what is not saved yet."""
 
     def __init__(
-        self, means: Means, subentry_id: str, settings: Settings, kind: str = "reasoned_state"
+        self, means: Means, subentry_id: str, settings: Settings, *, is_preview: bool = False
     ) -> None:
         self._means = means
         self._hass = means.hass
         self._subentry_id = subentry_id
         self._settings = settings
-        self._kind = kind
+        self._is_preview = is_preview
         self._instructions: InstructionSource | None = None
         self.wants: Mapping[str, Want] = {}
         if settings.prompt is not None:
@@ -127,12 +131,24 @@ class Reasoner:
         async with self._means.looking:
             return Teller(self._hass, now, self._means.started).tell(self.wants, pasts)
 
-    async def think(self, examples: Sequence[Example], book: Book) -> Thought:
-        """Make up the model's mind. Raises HomeAssistantError, whose sentence says why not."""
+    async def think(
+        self, examples: Sequence[Example], book: Book, begin: Callable[[], None]
+    ) -> Thought:
+        """Make up the model's mind; `begin` is called when the model is about to be called.
+
+        Raises HomeAssistantError, whose sentence says why there is no verdict.
+        """
+        async with self._means.thinking:
+            return await self._think(examples, book, begin)
+
+    async def _think(
+        self, examples: Sequence[Example], book: Book, begin: Callable[[], None]
+    ) -> Thought:
         marks, times = self.marks(), self.times()
         evidence = await self.evidence()
         with self._means.recorder.recording(self._new_trace(evidence)) as trace:
             question = await self._question(evidence, examples)
+            begin()
             verdict = await self._means.asker.ask(
                 self._settings, question, self._known(), trace, book
             )
@@ -183,9 +199,10 @@ class Reasoner:
             "question": self._settings.question or str(self._settings.prompt),
             "evidence": evidence,
         }
-        return Trace(
-            root=Span(name, SpanType.AGENT, inputs), tags={"kind": self._kind, "agent": name}
-        )
+        tags = {"kind": "reasoned_state", "agent": name}
+        if self._is_preview:
+            tags["preview"] = "true"
+        return Trace(root=Span(name, SpanType.AGENT, inputs), tags=tags)
 
 
 def form_of(settings: Settings) -> str:

@@ -69,6 +69,10 @@ class Schedule:
         """Whether time itself counts as evidence now."""
         return bool(self.at_least_every) and now >= self.timed + self.at_least_every
 
+    def begin(self, now: float) -> None:
+        """Look at the evidence after a quiet period, whatever was before."""
+        self.timed = self.first_change = self.last_change = now
+
     def change(self, now: float) -> bool:
         """Note a change of the evidence; return whether it is the first since the last look."""
         self.last_change = now

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntry
@@ -142,14 +143,14 @@ class ReasonedState:
     @callback
     def restore(self) -> None:
         """Go on with what was known before the restart."""
-        known = self._means.memory.states.get(self.subentry_id)
+        known = self._means.memory.found.get(self.subentry_id)
         if known is not None and known.form == self._known.form:
             self._known = known
             self.restored = known.verdict is not None
         elif known is not None:
             # another kind of answer is wanted now: the old ones and their corrections are none
             self._known.paused = known.paused
-        self._means.memory.states[self.subentry_id] = self._known
+        self._remember()
 
     @callback
     def start(self) -> None:
@@ -173,7 +174,7 @@ class ReasonedState:
             self.thinker.pause()
         else:
             self.start()
-        self._means.memory.save_soon()
+        self._remember()
         self.notify()
 
     async def correct(
@@ -200,7 +201,7 @@ class ReasonedState:
             example = Example(known.evidence, answer, comment)
             known.examples = [*known.examples, example][-MAX_EXAMPLES:]
         self.thinker.settle()
-        self._means.memory.save_soon()
+        self._remember()
         self.notify()
 
     def examples(self) -> list[Example]:
@@ -217,23 +218,28 @@ class ReasonedState:
             return True
         return with_time and self.reasoner.times() != known.times
 
-    async def think(self) -> tuple[Verdict, bool]:
-        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError."""
-        thought = await self.reasoner.think(self.examples(), self._book)
+    async def think(self, begin: Callable[[], None]) -> tuple[Verdict, bool]:
+        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError.
+
+        `begin` is called when the model is about to be called.
+        """
+        thought = await self.reasoner.think(self.examples(), self._book, begin)
         known = self._known
         before, verdict = known.judgement, thought.verdict
         judgement = judge(self.settings, before, verdict.answer, verdict.confidence)
-        if judgement.value is not None and judgement.value == verdict.answer:
-            is_same = before.value == judgement.value
+        if judgement.value is None:
+            known.shown = known.corrected = None
+        elif judgement.settled_by(verdict.answer, verdict.confidence, self.settings) and (
             # a correction stands until an answer differs from it
-            if not (is_same and known.corrected is not None):
-                known.shown, known.corrected = verdict, None
+            known.corrected is None or before.value != judgement.value
+        ):
+            known.shown, known.corrected = verdict, None
         known.verdict, known.judgement = verdict, judgement
         known.evidence, known.marks, known.times = thought.evidence, thought.marks, thought.times
         self.restored = False
         self.problem = None
         self._faults.over(self.subentry_id, self.settings.name)
-        self._means.memory.save_soon()
+        self._remember()
         self.notify()
         return verdict, judgement.is_waiting
 
@@ -253,6 +259,10 @@ class ReasonedState:
             self.notify()
 
     @callback
+    def _remember(self) -> None:
+        self._means.memory.note(self.subentry_id, self._known)
+
+    @callback
     def _book(self, tokens: int, cost: float | None) -> None:
         self._means.budget.add(self.subentry_id, tokens, cost)
 
@@ -261,12 +271,14 @@ async def preview(hass: HomeAssistant, runtime: MlflowRuntime, settings: Setting
     """Make one real call with settings that are not saved yet. Raises HomeAssistantError."""
     means = runtime.reasoned.means
     means.budget.check()
-    reasoner = Reasoner(means, "", settings, kind="reasoned_state_preview")
+    reasoner = Reasoner(means, "", settings, is_preview=True)
     stop = reasoner.start()
     begun = time.monotonic()
     try:
         reasoner.select()
-        thought = await reasoner.think((), lambda tokens, cost: means.budget.add("", tokens, cost))
+        if settings.prompt and not runtime.prompts.get(settings.prompt) and runtime.tracking:
+            await runtime.tracking.async_refresh()  # nobody has wanted this prompt before
+        thought = await reasoner.think((), partial(means.budget.add, ""), lambda: None)
     finally:
         stop()
     return Preview(thought.verdict, thought.evidence, time.monotonic() - begun)

@@ -76,15 +76,13 @@ class ReasonedStates(Mapping[str, ReasonedState]):
         self.means.budget.restore(self._memory.budget)
         for state in self.values():
             state.restore()
-        self._memory.states = {
-            key: known for key, known in self._memory.states.items() if key in self._states
-        }
 
     @callback
     def start(self, record_correction: RecordCorrection | None = None) -> None:
         """Begin to think, once Home Assistant has started."""
         budget = self.means.budget
         budget.on_count = self._counted
+        self._select()  # who thinks by hand before the home has started has evidence, too
         self._stops = [
             self.means.note_start(),
             budget.start(self._new_day),
@@ -168,8 +166,7 @@ class ReasonedStates(Mapping[str, ReasonedState]):
 
     @callback
     def _counted(self) -> None:
-        self._memory.budget = self.means.budget.stored()
-        self._memory.save_soon()
+        self._memory.note_budget(self.means.budget.stored())
 
     @callback
     def _new_day(self) -> None:

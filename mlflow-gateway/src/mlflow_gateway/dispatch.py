@@ -91,7 +91,8 @@ class Dispatcher:
         answer.headers["X-Gateway-Endpoint"] = route.name
         answer.headers["X-Gateway-Attempts"] = str(attempts.made)
         if answer.chunks is None:
-            self._answered(route, answer, started, None)
+            self._count(route, answer, started, None)
+            self._reached(route)
         else:
             first = time.perf_counter() - started
             answer.chunks = self._counted(route, answer, answer.chunks, started, first)
@@ -112,8 +113,7 @@ class Dispatcher:
         try:
             answer = await self._retried(route, payload, headers, attempts)
         except EndpointError as error:
-            # Where nobody else can answer, resting spares nothing but the wait for a dead provider.
-            if error.dead and (route.policy.fallback or error.status == 504):
+            if _calls_for_rest(route, error):
                 breaker.failed()
             else:
                 breaker.succeeded()
@@ -155,19 +155,27 @@ class Dispatcher:
         first: float,
     ) -> AsyncGenerator[bytes, None]:
         """Pass a stream on, and count it when it has ended, also when its client hung up."""
+        broke = False
         try:
             async for chunk in chunks:
                 yield chunk
         except GatewayError as error:
+            broke = True
             self._failed(route, error)
+            if _calls_for_rest(route, error):
+                self.breakers[route.name].failed()
             raise
         finally:
             await chunks.aclose()
-            self._answered(route, answer, started, first)
+            self._count(route, answer, started, first)
+            if not broke:
+                self._reached(route)
 
-    def _answered(self, route: Route, answer: Answer, started: float, first: float | None) -> None:
+    def _reached(self, route: Route) -> None:
         if not self.breakers[route.name].is_open:
             self.see(route.name, reachable=True, at=time.time())
+
+    def _count(self, route: Route, answer: Answer, started: float, first: float | None) -> None:
         self._usage.add_answer(
             route.name,
             tokens(answer.usage),
@@ -196,6 +204,15 @@ class _Attempts:
 
     def __init__(self) -> None:
         self.made = 0
+
+
+def _calls_for_rest(route: Route, error: GatewayError) -> bool:
+    """Whether the next calls are better spared.
+
+    Where nobody else can answer, resting spares nothing but the wait for a dead provider.
+    """
+    dead = isinstance(error, EndpointError) and error.dead
+    return dead and (bool(route.policy.fallback) or error.status == 504)
 
 
 def _wait(error: EndpointError, retry: int) -> float:

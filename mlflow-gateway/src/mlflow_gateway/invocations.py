@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .payload import Payload
@@ -18,7 +19,11 @@ _OBJECTS = {CHAT: "chat.completion", COMPLETIONS: "text_completion"}
 
 
 def listing(routes: Iterable[Route]) -> dict[str, Any]:
-    """The answer of `GET /api/2.0/endpoints/` (mlflow/gateway/app.py, ListEndpointsResponse)."""
+    """The answer of `GET /api/2.0/endpoints/` (mlflow/gateway/app.py, ListEndpointsResponse).
+
+    `usd_per_million_tokens` is ours: the price by which the calls are counted, null where none is
+    known. MLflow's clients ignore what they do not know.
+    """
     return {"endpoints": [_endpoint(route) for route in routes]}
 
 
@@ -29,6 +34,7 @@ def _endpoint(route: Route) -> dict[str, Any]:
         "model": {"name": route.model, "provider": route.provider_type.name},
         "endpoint_url": f"/gateway/{route.name}/invocations",
         "limit": None,
+        "usd_per_million_tokens": asdict(route.price) if route.price else None,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +31,10 @@ def tokens(usage: Any) -> Tokens:
 
     DeepSeek names its cached tokens in a way of its own.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Tokens()
     details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return Tokens(
         sent=_count(usage.get("prompt_tokens")),
         cached=_count(cached) or _count(usage.get("prompt_cache_hit_tokens")),

@@ -7,10 +7,9 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from .answer import Answer
 from .meter import UsageQuestion, usage_in_events
+from .pool import FAULTS, Pool
 from .refusals import broken, refusal, unreachable, unusable
 from .sse import EventSplitter, is_torn
 from .target import Target, target
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
 
     from .errors import Redactor
     from .payload import Payload
+    from .pool import Response
     from .routes import Route
-
-# An idle connection is kept for this long, in seconds.
-_KEEP_ALIVE = 60
 
 # Bytes. A longer answer is passed on while it arrives, and is not held in memory.
 _WHOLE = 1024 * 1024
@@ -35,27 +32,19 @@ _REQUEST_HEADERS = ("Idempotency-Key", "OpenAI-Beta", "HTTP-Referer", "X-Title")
 _ANSWER_HEADERS = frozenset({"content-type", "retry-after", "x-request-id"})
 _ANSWER_PREFIXES = ("openai-", "x-ratelimit-")
 
-_FAULTS = (aiohttp.ClientError, OSError)  # asyncio's timeouts are OSErrors
-
 
 class Upstream:
-    """The pooled, kept-alive connections to all providers."""
+    """Sends requests to providers as they are, and takes their answers."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
         self._targets: dict[str, Target] = {}
         self._question = UsageQuestion()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
-            skip_auto_headers=("User-Agent",),
-            read_bufsize=2**18,
-        )
+        self._pool = Pool()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._pool.close()
 
     async def call(self, route: Route, payload: Payload, headers: Mapping[str, str]) -> Answer:
         """Send the request on as it is, but for the model's name.
@@ -89,73 +78,67 @@ class Upstream:
         url: URL,
         headers: Mapping[str, str],
         body: bytes,
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """Send one request and wait for the head of its answer; EndpointError when none comes."""
         policy = route.policy
-        waits = aiohttp.ClientTimeout(
-            total=policy.total_timeout, sock_connect=policy.connect_timeout
-        )
+        begun = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(policy.first_byte_timeout):
-                return await self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False, timeout=waits
-                )
-        except _FAULTS as error:
+            async with asyncio.timeout(min(policy.first_byte_timeout, policy.total_timeout)):
+                response = await self._pool.post(url, headers, body, policy.connect_timeout)
+        except FAULTS as error:
             raise unreachable(route, error) from None
+        response.ends = begun + policy.total_timeout
+        return response
 
-    async def read(self, route: Route, response: aiohttp.ClientResponse) -> bytes:
+    async def read(self, route: Route, response: Response) -> bytes:
         """The whole body; EndpointError when it does not come, or is a refusal."""
         parts = [chunk async for chunk in self.chunks(route, response)]
         body = b"".join(parts)
         self.check_status(route, response, body)
         return body
 
-    def check_status(self, route: Route, response: aiohttp.ClientResponse, body: bytes) -> None:
+    def check_status(self, route: Route, response: Response, body: bytes) -> None:
         """Raise EndpointError when the provider refused."""
         if response.status >= 300:
             raise refusal(route, response.status, body, _kept(response), self._redact)
 
-    async def chunks(
-        self, route: Route, response: aiohttp.ClientResponse
-    ) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, route: Route, response: Response) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; EndpointError when it breaks or stops."""
         content = response.content
         try:
             while True:
-                async with asyncio.timeout(route.policy.idle_timeout):
+                async with _patience(route, response):
                     chunk = await content.readany()
                 if not chunk:
                     return
                 yield chunk
-        except _FAULTS as error:
+        except FAULTS as error:
             raise unreachable(route, error) from None
         finally:
             response.close()
 
-    async def _answer(
-        self, route: Route, response: aiohttp.ClientResponse, *, strip_usage: bool
-    ) -> Answer:
+    async def _answer(self, route: Route, response: Response, *, strip_usage: bool) -> Answer:
         if response.status == 200 and response.content_type == "text/event-stream":
             answer = Answer(_kept(response), is_events=True)
             answer.chunks = self._events(route, response, answer, strip_usage=strip_usage)
             return answer
-        length = response.content_length
+        length = response.length
         if length is not None and length <= _WHOLE:
             body = await self._read_short(route, response)
             self.check_status(route, response, body)
             return _checked(route, response, body)
         return await self._long_answer(route, response)
 
-    async def _read_short(self, route: Route, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_short(self, route: Route, response: Response) -> bytes:
         try:
             if response.content.is_eof():  # it came together with the head
-                return await response.read()
-            async with asyncio.timeout(route.policy.idle_timeout):
-                return await response.read()
-        except _FAULTS as error:
+                return response.content.read_nowait()
+            async with _patience(route, response):
+                return await response.content.read()
+        except FAULTS as error:
             raise unreachable(route, error) from None
 
-    async def _long_answer(self, route: Route, response: aiohttp.ClientResponse) -> Answer:
+    async def _long_answer(self, route: Route, response: Response) -> Answer:
         chunks = self.chunks(route, response)
         held = b""
         async for chunk in chunks:
@@ -172,7 +155,7 @@ class Upstream:
     async def _events(
         self,
         route: Route,
-        response: aiohttp.ClientResponse,
+        response: Response,
         answer: Answer,
         *,
         strip_usage: bool,
@@ -197,6 +180,12 @@ class Upstream:
             await chunks.aclose()
 
 
+def _patience(route: Route, response: Response) -> asyncio.Timeout:
+    """How long to wait for more of a body."""
+    soon = asyncio.get_running_loop().time() + route.policy.idle_timeout
+    return asyncio.timeout_at(min(soon, response.ends))
+
+
 def _body(route: Route, payload: Payload, *, asks_usage: bool) -> bytes:
     if not asks_usage:
         return payload.with_model(route.model)
@@ -204,7 +193,7 @@ def _body(route: Route, payload: Payload, *, asks_usage: bool) -> bytes:
     return payload.with_members({"model": route.model, "stream_options": options})
 
 
-def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
+def _kept(response: Response) -> dict[str, str]:
     return {
         name: value
         for name, value in response.headers.items()
@@ -212,12 +201,12 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
     }
 
 
-def _check_type(route: Route, response: aiohttp.ClientResponse) -> None:
+def _check_type(route: Route, response: Response) -> None:
     if response.content_type != "application/json":
         raise unusable(route, f"{response.content_type} instead of JSON")
 
 
-def _checked(route: Route, response: aiohttp.ClientResponse, body: bytes) -> Answer:
+def _checked(route: Route, response: Response, body: bytes) -> Answer:
     _check_type(route, response)
     try:
         document = json.loads(body)
