@@ -67,7 +67,8 @@ def notify(message: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
 def test_it_can_be_imported_from_where_it_says_it_is(file: Path) -> None:
-    address = parse_yaml(file.read_text())["blueprint"]["source_url"]
+    content: Any = parse_yaml(file.read_text())
+    address = content["blueprint"]["source_url"]
     assert address.endswith(f"/blob/main/blueprints/automation/mlflow/{file.name}")
     assert "raw.githubusercontent.com" in _get_github_import_url(address)
     guide = (FOLDER.parents[2] / "docs" / "reasoned-states.md").read_text()
