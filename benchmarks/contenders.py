@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".tools"
+# What the Gateway that is measured takes for a key.
+TOKEN = "sk-bench-bench-bench"
 
 
 def free_port() -> int:
@@ -122,19 +124,21 @@ _PYTHON = str(ROOT / "mlflow-gateway/.venv/bin/python")
 _PLACES = ("--options", "options.json", "--data", "data", "--run", "run", "--tracking", "")
 
 
-def prepare(folder: Path, upstreams: dict[str, str], *, translated: bool = False) -> None:
+def prepare(
+    folder: Path, upstreams: dict[str, str], *, translated: bool = False, model: str = "m"
+) -> None:
     """Write this app's options and what it makes of them."""
     providers = [
         {"name": name, "type": "openai", "api_key": "sk-upstream", "api_base": f"{address}/v1"}
         for name, address in upstreams.items()
     ]
-    endpoints = [{"name": name, "provider": name, "model": "m"} for name in upstreams]
+    endpoints = [{"name": name, "provider": name, "model": model} for name in upstreams]
     if translated:
         for kind in ("anthropic", "gemini"):
             place = {"api_base": f"{next(iter(upstreams.values()))}/v1"}
             providers.append({"name": kind, "type": kind, "api_key": "sk-upstream", **place})
             endpoints.append({"name": kind, "provider": kind, "model": "m"})
-    token = {"name": "bench", "token": "sk-bench-bench-bench"}
+    token = {"name": "bench", "token": TOKEN}
     options = {"providers": providers, "endpoints": endpoints, "api_tokens": [token]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(options))
@@ -143,9 +147,11 @@ def prepare(folder: Path, upstreams: dict[str, str], *, translated: bool = False
 
 
 @contextmanager
-def ours(folder: Path, upstreams: dict[str, str], *, translated: bool = False) -> Iterator[Running]:
+def ours(
+    folder: Path, upstreams: dict[str, str], *, translated: bool = False, model: str = "m"
+) -> Iterator[Running]:
     """This app, from its own environment, as the image starts it."""
-    prepare(folder, upstreams, translated=translated)
+    prepare(folder, upstreams, translated=translated, model=model)
     port = free_port()
     ports = ["--host", "127.0.0.1", "--ingress-port", str(free_port()), "--api-port", str(port)]
     command = [_PYTHON, "-m", "mlflow_gateway", "serve", *_PLACES, *ports]

@@ -8,7 +8,6 @@ Run by `./scripts/bench integration` with an environment that has Home Assistant
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import socket
 import sqlite3
@@ -20,20 +19,19 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 import aiohttp
-from homeassistant import bootstrap, runner
+from benchmarks.contenders import ROOT, free_port
+from benchmarks.home import entry_of, figure, home, resident_mb, set_up
 from homeassistant.components import conversation
 from homeassistant.components.conversation import chat_log as chat_logs
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.helpers import chat_session
 
-ROOT = Path(__file__).parents[1]
 TURNS = int(os.environ.get("BENCH_TURNS", "300"))
 AWAY_TURNS = int(os.environ.get("BENCH_AWAY_TURNS", "1000"))
 PROMPT = {"prompt": "Be brief.", "llm_hass_api": ["assist"]}
@@ -44,18 +42,13 @@ AGENTS = {
 }
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class Tracking:
     """The real Tracking app, which was started once (and so has a token) and is away now."""
 
     def __init__(self, folder: Path, gateway: str) -> None:
         self.folder = folder
         self.gateway = gateway
-        self._ports = (_free_port(), _free_port())
+        self._ports = (free_port(), free_port())
         self.url = f"http://127.0.0.1:{self._ports[1]}"
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "options.json").write_text("{}")
@@ -92,72 +85,22 @@ class Tracking:
             self._process.wait()
 
 
-def _configuration(folder: Path, port: int) -> None:
-    (folder / "configuration.yaml").write_text(
-        "homeassistant:\n  name: Bench\nlogger:\n  default: warning\nconversation:\n"
-        "input_boolean:\n" + "".join(f"  lamp_{n}: {{name: Lamp {n}}}\n" for n in range(30))
-    )
-    storage = folder / ".storage"
-    storage.mkdir()
-    http = {
-        "server_host": ["127.0.0.1"],
-        "server_port": port,
-        "cors_allowed_origins": [],
-        "login_attempts_threshold": -1,
-        "ip_ban_enabled": True,
-        "ssl_profile": "intermediate_v6",
-        "use_x_frame_options": True,
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "error": None,
-        "error_message": None,
-    }
-    data = {"pending": None, "yaml_migration_done": True, "stable": http}
-    store = {"version": 3, "minor_version": 1, "key": "http", "data": data}
-    (storage / "http").write_text(json.dumps(store))
-    (folder / "custom_components").mkdir()
-    (folder / "custom_components" / "mlflow").symlink_to(ROOT / "custom_components" / "mlflow")
-
-
 @contextlib.asynccontextmanager
 async def _home() -> AsyncIterator[HomeAssistant]:
     """A Home Assistant of its own, without the integrations that are compared."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _configuration(folder, _free_port())
-        config = runner.RuntimeConfig(config_dir=str(folder), skip_pip=True, log_no_color=True)
-        hass = await bootstrap.async_setup_hass(config)
-        assert hass is not None
-        logging.getLogger().setLevel(logging.WARNING)
-        await hass.async_start()
-        await hass.async_block_till_done()
+    configuration = (
+        "homeassistant:\n  name: Bench\nlogger:\n  default: warning\nconversation:\n"
+        "input_boolean:\n" + "".join(f"  lamp_{n}: {{name: Lamp {n}}}\n" for n in range(30))
+    )
+    async with home(configuration) as hass:
         for number in range(30):
             async_expose_entity(hass, conversation.DOMAIN, f"input_boolean.lamp_{number}", True)
-        try:
-            yield hass
-        finally:
-            await hass.async_stop(force=True)
+        yield hass
 
 
-def _entry(domain: str, data: dict[str, Any], subentry: dict[str, Any], **more: Any) -> ConfigEntry:
-    return ConfigEntry(
-        domain=domain,
-        title=domain,
-        data=data,
-        options=more.get("options", {}),
-        source=SOURCE_USER,
-        unique_id=more.get("unique_id"),
-        version=1,
-        minor_version=more.get("minor_version", 1),
-        discovery_keys=MappingProxyType({}),
-        subentries_data=[
-            {
-                "data": subentry,
-                "subentry_type": "conversation",
-                "title": f"Bench {domain}",
-                "unique_id": None,
-            }
-        ],
-    )
+def _entry(domain: str, data: dict[str, Any], agent: dict[str, Any], **more: Any) -> ConfigEntry:
+    agents = [{"subentry_type": "conversation", "title": f"Bench {domain}", "data": agent}]
+    return entry_of(domain, data, agents, **more)
 
 
 def _ours(url: str, tracking: dict[str, str] | None, record: str) -> ConfigEntry:
@@ -167,11 +110,6 @@ def _ours(url: str, tracking: dict[str, str] | None, record: str) -> ConfigEntry
     agent = {"endpoint": "instant", **PROMPT, "history_turns": 20}
     options = {"record": record}
     return _entry("mlflow", data, agent, unique_id="home", options=options)
-
-
-def _resident_mb() -> float:
-    fields = Path("/proc/self/smaps_rollup").read_text().split()
-    return int(fields[fields.index("Pss:") + 1]) / 1024
 
 
 async def _turn(
@@ -251,7 +189,7 @@ async def _recording(hass: HomeAssistant, entry: ConfigEntry) -> float:
 async def _away(hass: HomeAssistant, tracking: Tracking, turns: int) -> int:
     """Let MLflow be away for some turns; return how many traces it has of them afterwards."""
     entry = _ours(tracking.gateway, {"url": tracking.url, "token": tracking.token}, "all")
-    await _set_up(hass, entry)
+    await set_up(hass, entry)
     for _ in range(turns):
         await _turn(hass, AGENTS["ours"])
     spool = entry.runtime_data.traces
@@ -265,29 +203,6 @@ async def _away(hass: HomeAssistant, tracking: Tracking, turns: int) -> int:
     database = tracking.folder / "mlflow.db"
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return int(connection.execute("SELECT count(*) FROM trace_info").fetchone()[0])
-
-
-async def _set_up(hass: HomeAssistant, entry: ConfigEntry) -> float:
-    """Return the milliseconds that an entry takes, its imports included."""
-    began = time.perf_counter()
-    await hass.config_entries.async_add(entry)
-    await hass.async_block_till_done()
-    taken = (time.perf_counter() - began) * 1000
-    assert entry.state is ConfigEntryState.LOADED, f"{entry.domain}: {entry.state} {entry.reason}"
-    return taken
-
-
-def _figure(
-    unit: str, ours: float, goal: float, peers: dict[str, float] | None = None, **more: Any
-) -> dict[str, Any]:
-    rounded = {name: round(value, 3) for name, value in (peers or {}).items()}
-    return {
-        "unit": unit,
-        "ours": round(ours, 3),
-        "peers": rounded,
-        "goal": round(goal, 3),
-        "higher_is_better": more.get("higher_is_better", False),
-    }
 
 
 def _pointed_at(url: str) -> Callable[..., Any]:
@@ -304,18 +219,18 @@ async def _measure(url: str) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     tracking = {"url": url, "token": "t"}
     async with _home() as hass:
-        before = _resident_mb()
+        before = resident_mb()
         ours = _ours(url, tracking, "all")
-        set_up = await _set_up(hass, ours)
-        memory = _resident_mb() - before
-        before = _resident_mb()
+        taken = await set_up(hass, ours)
+        memory = resident_mb() - before
+        before = resident_mb()
         key = {"url": f"{url}/v1", "api_key": "k"}
-        litellm = await _set_up(hass, _entry("litellm", key, {"model": "instant", **PROMPT}))
-        litellm_memory = _resident_mb() - before
+        litellm = await set_up(hass, _entry("litellm", key, {"model": "instant", **PROMPT}))
+        litellm_memory = resident_mb() - before
         from homeassistant.components import open_router  # noqa: F401, PLC0415
 
         with patch("homeassistant.components.open_router.AsyncOpenAI", _pointed_at(url)):
-            await _set_up(
+            await set_up(
                 hass,
                 _entry(
                     "open_router",
@@ -329,22 +244,22 @@ async def _measure(url: str) -> dict[str, Any]:
         turn, first = medians.pop("ours")
         peers = {name: total - model_turn for name, (total, _) in medians.items()}
         words = {name: early - model_first for name, (_, early) in medians.items()}
-        figures["added per turn, p50"] = _figure(
+        figures["added per turn, p50"] = figure(
             "ms", turn - model_turn, min(5.0, *peers.values()), peers
         )
-        figures["added before the first word, p50"] = _figure(
+        figures["added before the first word, p50"] = figure(
             "ms", first - model_first, min(words.values()), words
         )
-        figures["set-up"] = _figure("ms", set_up, 150, {"litellm": litellm})
-        figures["memory of the set-up"] = _figure("MB", memory, 10, {"litellm": litellm_memory})
+        figures["set-up"] = figure("ms", taken, 150, {"litellm": litellm})
+        figures["memory of the set-up"] = figure("MB", memory, 10, {"litellm": litellm_memory})
         recording = await _recording(hass, ours)
-        figures["recording, on the event loop, per turn"] = _figure("ms", recording, 1.0)
+        figures["recording, on the event loop, per turn"] = figure("ms", recording, 1.0)
         await hass.config_entries.async_remove(ours.entry_id)
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             real = Tracking(Path(folder), url)
             stack.callback(real.stop)
             there = await _away(hass, real, AWAY_TURNS)
-        figures["turns without MLflow, there afterwards, once"] = _figure(
+        figures["turns without MLflow, there afterwards, once"] = figure(
             f"of {AWAY_TURNS}", there, AWAY_TURNS, higher_is_better=True
         )
     return figures
@@ -352,7 +267,7 @@ async def _measure(url: str) -> dict[str, Any]:
 
 def main() -> None:
     """Start the server, measure, print."""
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("integration_endpoint.py")), str(port)]
     )

@@ -17,7 +17,7 @@ from types import FrameType
 
 from aiohttp import web
 
-from mlflow_gateway import app, options, routes, settings
+from mlflow_gateway import app, options, routes, settings  # type: ignore[import-untyped]
 
 # seconds
 _INTERVAL = 0.001

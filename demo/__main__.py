@@ -87,6 +87,7 @@ def _welcome(stand: Stand) -> None:
         f"  Login            {USER} / {PASSWORD}\n\n"
         "  In the sidebar: MLflow (experiments, prompts, traces, PromptLab) and the Gateway's page.\n"
         '  Assist (key a):  "turn on the kitchen lights", "which lights are on?"\n'
+        "  Reasoned state: binary_sensor.ak_asleep, from motion, lights, doors, TV and AK's phone charger.\n"
         "  Settings -> Apps: the credentials and endpoints of the Gateway.\n\n"
         "The model is a script that knows a few sentences; set OPENAI_API_KEY or OLLAMA_URL for a real one.\n"
         "Ctrl-C ends everything."

@@ -18,6 +18,7 @@ AREAS = {
         "sensor.bedroom_temperature",
         "binary_sensor.bedroom_motion",
         "binary_sensor.bedroom_door",
+        "binary_sensor.ak_phone_charging",
     ],
     "Hall": ["binary_sensor.front_door"],
 }

@@ -1,9 +1,9 @@
 """A scripted language model behind OpenAI's API: the stand-in for a paid one, and it says so.
 
 It knows a few sentences of a home ("turn on the kitchen lights", questions about states), calls the
-tools it is offered, fills in JSON schemas, and otherwise repeats what it was told. Same input, same
-output. It remembers a digest of each key it was called with, so that a test can see which key an app
-used; the key itself is kept nowhere.
+tools it is offered, decides reasoned states, fills in JSON schemas, and otherwise repeats what it was
+told. Same input, same output. It remembers a digest of each key it was called with, so that a test
+can see which key an app used; the key itself is kept nowhere.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from collections import deque
 from typing import Any
 
 from aiohttp import web
+
+from demo.reasoner import decide, logprobs
 
 NAME = "scripted-model"
 _WORD_SECONDS = 0.015
@@ -76,7 +78,8 @@ class ScriptedModel:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self._note(request, body)
-        message = answer(body)
+        decision = decide(body)
+        message: Message = {"content": decision.content} if decision else answer(body)
         finish = "tool_calls" if message.get("tool_calls") else "stop"
         usage = _usage(
             json.dumps(body.get("messages")),
@@ -93,7 +96,10 @@ class ScriptedModel:
             "index": 0,
             "message": {"role": "assistant", "content": None, **message},
             "finish_reason": finish,
+            "logprobs": None,
         }
+        if decision and body.get("logprobs"):
+            choice["logprobs"] = logprobs(decision, body.get("top_logprobs") or 0)
         return web.json_response(
             {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
         )
@@ -315,6 +321,12 @@ def _text(message: Message) -> str:
 
 def _identifier(body: dict[str, Any]) -> str:
     return "chatcmpl-" + hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def tokens_of(body: dict[str, Any], content: str) -> tuple[int, int]:
+    """Return the tokens that a chat request and its answer are counted as: sent, and made."""
+    usage = _usage(json.dumps(body.get("messages")), content)
+    return usage["prompt_tokens"], usage["completion_tokens"]
 
 
 def _usage(prompt: str, completion: str) -> dict[str, int]:

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from demo.reasoned import think
 from demo.stand import Stand
 from demo.supervisor.app import App
 from demo.user import User
@@ -58,6 +60,7 @@ async def smoke(stand: Stand, user: User) -> tuple[dict[str, Any], list[str]]:
     result["reply"] = answer["response"]["speech"].get("plain", {}).get("speech", "")
     result["light_is_on"] = (await user.state(LIGHT))["state"] == "on"
     result |= await _trace(tracking, answer["conversation_id"])
+    result |= await _reasoned(stand, user, tracking)
     result["promptlab_run_id"] = await _promptlab_run(tracking)
     await asyncio.sleep(1)  # memory is an idle figure
     result["gateway_pss_mb"] = pss_mb(stand.gateway.pid)
@@ -78,6 +81,9 @@ def faults(result: dict[str, Any]) -> list[str]:
         <= {span.split(":")[0] for span in spans},
         "the trace has fewer than four spans": len(spans) >= 4,
         "no prompt version is linked to the trace": bool(result["prompt"]),
+        "the reasoned state did not answer that AK is awake": result["reasoned"] == "off",
+        "the reasoned state gives no reason": bool(result["reason"]),
+        "there is no trace of the reasoned state in MLflow": bool(result["reasoned_trace_spans"]),
         "no PromptLab run was made": bool(result["promptlab_run_id"]),
         f"the Gateway takes more than {GATEWAY_MB} MB": result["gateway_pss_mb"] <= GATEWAY_MB,
         f"Tracking takes more than {TRACKING_MB} MB": result["tracking_pss_mb"] <= TRACKING_MB,
@@ -112,6 +118,31 @@ async def _trace(tracking: AppClient, conversation_id: str) -> dict[str, Any]:
         "trace_id": trace["trace_id"],
         "trace_spans": [_kind(span) + ":" + span["name"] for span in spans["trace"]["spans"]],
         "prompt": {key: linked[0][key] for key in ("name", "version")} if linked else None,
+    }
+
+
+async def _reasoned(stand: Stand, user: User, tracking: AppClient) -> dict[str, Any]:
+    """Let the reasoned state think while the light is on in the bedroom."""
+    await user.request("POST", "/api/services/light/turn_on", {"entity_id": "light.bedroom_lights"})
+    state = await think(user, stand.reasoned)
+    trace_id = state["attributes"]["trace_id"] or ""
+
+    async def find() -> list[str] | None:
+        with suppress(RuntimeError):  # not there yet
+            found = await tracking.request(
+                "GET", "ajax-api/3.0/mlflow/traces/get", trace_id=trace_id
+            )
+            return [_kind(span) + ":" + span["name"] for span in found["trace"]["spans"]]
+        return None
+
+    spans: list[str] = []
+    with suppress(TimeoutError):
+        spans = await until(find, 15, "the trace of the reasoned state is in MLflow")
+    return {
+        "reasoned": state["state"],
+        "reason": state["attributes"]["reason"],
+        "reasoned_trace_id": trace_id,
+        "reasoned_trace_spans": spans,
     }
 
 

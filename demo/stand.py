@@ -13,6 +13,7 @@ from typing import Any
 from demo.furnish import choose_agent, furnish, set_up_integration
 from demo.home_assistant import HomeAssistant
 from demo.model import NAME, ScriptedModel
+from demo.reasoned import set_up_reasoned_state
 from demo.supervisor.api import Supervisor
 from demo.supervisor.app import App
 from demo.supervisor.declaration import Declaration
@@ -52,7 +53,7 @@ class Stand:
         self.tracking = self._app(
             "mlflow-tracking", tracking, ["--gateway", f"http://{gateway}:5001"]
         )
-        self.agent = ""
+        self.agent = self.reasoned = ""
         self.ready_s = 0.0
 
     def _app(self, folder: str, address: str, arguments: list[str]) -> App:
@@ -98,6 +99,7 @@ class Stand:
         await set_up_integration(user)
         await furnish(user)
         self.agent = await choose_agent(user)
+        self.reasoned = await set_up_reasoned_state(user)
 
     async def stop(self) -> None:
         """Stop all of it, Home Assistant first, as the Supervisor does."""
@@ -124,6 +126,7 @@ class Stand:
             "password": PASSWORD,
             "tokens": user.tokens,
             "agent": self.agent,
+            "reasoned": self.reasoned,
             "ready_s": round(self.ready_s, 1),
             "home_directory": str(self.home.directory),
             "model": self.model_address,

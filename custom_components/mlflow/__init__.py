@@ -41,6 +41,8 @@ from .issues import IssueWatch, forget_all
 from .llm_api import MlflowAPI
 from .other_agents import async_watch_other_agents
 from .prompts import PromptLibrary
+from .reasoned_actions import async_register_reasoned_actions
+from .reasoning.corrections import Corrections
 from .reasoning.memory import Memory
 from .reasoning.states import ReasonedStates
 from .recorder import TraceRecorder
@@ -54,6 +56,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions, which are there whether or not an entry is loaded."""
     async_register_actions(hass)
+    async_register_reasoned_actions(hass)
     return True
 
 
@@ -94,7 +97,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: MlflowConfigEntry) -> bo
     entry.async_on_unload(recorder.listen(FinishedTurns(hass, entry).announce))
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    reasoned.start()  # before the first look at MLflow: it wants prompts
+    # before the first look at MLflow: it wants prompts
+    reasoned.start(Corrections(entry).record)
     if tracking is not None:
         _watch_tracking(hass, entry, tracking, traces)
     else:

@@ -1,7 +1,6 @@
 """The forms of a conversation agent and of an AI task, for a new one and for one that is there."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, override
 
 import probatio
@@ -14,13 +13,9 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_LLM_HASS_API, CONF_NAME, CONF_PROMPT
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
-    SelectSelectorMode,
     TemplateSelector,
     TextSelector,
 )
@@ -37,8 +32,7 @@ from .const import (
 )
 from .coordinator import MlflowConfigEntry, MlflowRuntime
 from .errors import AppError
-from .gateway import CHAT
-from .tracking import PromptReference
+from .form_fields import dropdown, endpoints_of, fault_of_prompt, number, prompts_of
 
 _AGENT_DEFAULTS: dict[str, Any] = {
     CONF_NAME: "MLflow",
@@ -49,21 +43,9 @@ _AGENT_DEFAULTS: dict[str, Any] = {
 _TASK_DEFAULTS: dict[str, Any] = {CONF_NAME: "MLflow AI Task"}
 
 
-def _select(options: list[str]) -> SelectSelector:
-    return SelectSelector(
-        SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN)
-    )
-
-
-def _number(least: float, most: float, step: float = 1) -> NumberSelector:
-    return NumberSelector(
-        NumberSelectorConfig(min=least, max=most, step=step, mode=NumberSelectorMode.BOX)
-    )
-
-
 _SAMPLING_FIELDS: dict[Any, Any] = {
-    probatio.Optional(CONF_TEMPERATURE): _number(0, 2, 0.05),
-    probatio.Optional(CONF_MAX_TOKENS): _number(1, 200_000),
+    probatio.Optional(CONF_TEMPERATURE): number(0, 2, 0.05),
+    probatio.Optional(CONF_MAX_TOKENS): number(1, 200_000),
 }
 
 
@@ -160,14 +142,14 @@ class ConversationAgentFlow(_ModelFlow):
         return probatio.Schema(
             {
                 **await _model_fields(runtime),
-                probatio.Optional(CONF_PROMPT_REFERENCE): _select(await _prompts(runtime)),
+                probatio.Optional(CONF_PROMPT_REFERENCE): dropdown(await prompts_of(runtime)),
                 probatio.Optional(CONF_PROMPT): TemplateSelector(),
                 probatio.Optional(CONF_LLM_HASS_API): SelectSelector(
                     SelectSelectorConfig(options=apis, multiple=True)
                 ),
                 **_SAMPLING_FIELDS,
-                probatio.Required(CONF_HISTORY_TURNS): _number(0, 100),
-                probatio.Optional(CONF_HISTORY_TOKENS): _number(0, 1_000_000),
+                probatio.Required(CONF_HISTORY_TURNS): number(0, 100),
+                probatio.Optional(CONF_HISTORY_TOKENS): number(0, 1_000_000),
             }
         )
 
@@ -188,40 +170,21 @@ class AITaskFlow(_ModelFlow):
 
 
 async def _model_fields(runtime: MlflowRuntime) -> dict[Any, Any]:
-    endpoints = [e.name for e in await runtime.gateway.client.endpoints() if e.type == CHAT]
+    endpoints = await endpoints_of(runtime)
     first = endpoints[0] if endpoints else probatio.UNDEFINED
     return {
         probatio.Required(CONF_NAME): TextSelector(),
-        probatio.Required(CONF_ENDPOINT, default=first): _select(endpoints),
+        probatio.Required(CONF_ENDPOINT, default=first): dropdown(endpoints),
     }
 
 
 async def _prompt_faults_of(
     user_input: Mapping[str, Any], runtime: MlflowRuntime
 ) -> dict[str, str]:
-    """Return what is wrong with the form: an agent needs one prompt or the other.
-
-    Whether MLflow has the prompt is only known while it answers; else the reference is believed.
-    """
+    """Return what is wrong with the form: an agent needs one prompt or the other."""
     if user_input.get(CONF_PROMPT):
         return {}
     if not (reference := user_input.get(CONF_PROMPT_REFERENCE)):
         return {CONF_PROMPT_REFERENCE: "prompt_missing"}
-    try:
-        parsed = PromptReference.parse(reference)
-    except ValueError:
-        return {CONF_PROMPT_REFERENCE: "prompt_reference_invalid"}
-    if runtime.tracking is not None:
-        with suppress(AppError):
-            if await runtime.tracking.client.prompt(parsed) is None:
-                return {CONF_PROMPT_REFERENCE: "prompt_unknown"}
-    return {}
-
-
-async def _prompts(runtime: MlflowRuntime) -> list[str]:
-    """Return what can be chosen as a prompt; MLflow may be away, then what is known already."""
-    known = {DEFAULT_PROMPT_REFERENCE, *runtime.prompts.versions}
-    if runtime.tracking is not None:
-        with suppress(AppError):
-            known |= {str(reference) for reference in await runtime.tracking.client.prompts()}
-    return sorted(known)
+    fault = await fault_of_prompt(reference, runtime)
+    return {CONF_PROMPT_REFERENCE: fault} if fault else {}

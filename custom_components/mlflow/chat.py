@@ -136,7 +136,8 @@ class ToolLoop:
         if span.ended is not None:
             return
         span.end(completion.answer)
-        if tokens := note_answer(span, self.client, completion.answer):
+        note_answer(span, self.client, completion.answer)
+        if tokens := span.tokens:
             self.chat_log.async_trace(
                 {
                     "stats": {

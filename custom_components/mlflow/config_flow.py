@@ -12,15 +12,11 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
-    OptionsFlow,
 )
 from homeassistant.const import CONF_TOKEN, CONF_URL
 from homeassistant.core import callback
 from homeassistant.helpers.hassio import is_hassio
 from homeassistant.helpers.selector import (
-    BooleanSelector,
-    SelectSelector,
-    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -31,19 +27,17 @@ from .agent_flow import AITaskFlow, ConversationAgentFlow
 from .connect import async_check
 from .const import (
     CONF_GATEWAY,
-    CONF_RECORD,
     CONF_SLUG,
-    CONF_WATCH_OTHERS,
     DOMAIN,
     ENTRY_UNIQUE_ID,
-    RECORD_ALL,
-    RECORD_NO_CONTENT,
-    RECORD_OFF,
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .errors import AppTokenRefusedError
+from .options_flow import MlflowOptionsFlow
 from .places import APPS, faults_of, field_of, places_of
+from .reasoned_flow import ReasonedStateFlow
+from .reasoning.settings import SUBENTRY_REASONED
 from .transport import APP_NAMES
 
 TITLE = "MLflow"
@@ -67,18 +61,6 @@ _URLS_SCHEMA = probatio.Schema(
 )
 
 
-_OPTIONS_SCHEMA = probatio.Schema(
-    {
-        probatio.Required(CONF_RECORD): SelectSelector(
-            SelectSelectorConfig(
-                options=[RECORD_ALL, RECORD_NO_CONTENT, RECORD_OFF], translation_key="record"
-            )
-        ),
-        probatio.Optional(CONF_WATCH_OTHERS): BooleanSelector(),
-    }
-)
-
-
 class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
     """One entry for the home, with a place for each app."""
 
@@ -95,7 +77,11 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        return {SUBENTRY_CONVERSATION: ConversationAgentFlow, SUBENTRY_AI_TASK: AITaskFlow}
+        return {
+            SUBENTRY_CONVERSATION: ConversationAgentFlow,
+            SUBENTRY_AI_TASK: AITaskFlow,
+            SUBENTRY_REASONED: ReasonedStateFlow,
+        }
 
     @staticmethod
     @callback
@@ -303,21 +289,6 @@ class MlflowConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=probatio.Schema(schema),
             description_placeholders=placeholders,
             errors=errors,
-        )
-
-
-class MlflowOptionsFlow(OptionsFlow):
-    """What MLflow is told of conversations."""
-
-    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show the form and take it."""
-        if user_input is not None:
-            return self.async_create_entry(data=user_input)
-        return self.async_show_form(
-            step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, {CONF_RECORD: RECORD_ALL, **self.config_entry.options}
-            ),
         )
 
 

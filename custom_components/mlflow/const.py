@@ -9,9 +9,12 @@ DOMAIN: Final = "mlflow"
 LOGGER = logging.getLogger(__package__)
 PLATFORMS: Final = [
     Platform.AI_TASK,
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
     Platform.CONVERSATION,
     Platform.EVENT,
     Platform.SENSOR,
+    Platform.SWITCH,
 ]
 
 # One entry serves the home, whichever app was discovered first and under whichever hash.

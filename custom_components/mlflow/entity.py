@@ -19,14 +19,19 @@ class MlflowEntity(Entity):
         self.subentry = subentry
         self.runtime = entry.runtime_data
         self._attr_unique_id = subentry.subentry_id
-        self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, subentry.subentry_id)},
-            name=subentry.title,
-            manufacturer="MLflow",
-            model=subentry.data[CONF_ENDPOINT],
-            entry_type=DeviceEntryType.SERVICE,
-            configuration_url=app_url(entry, CONF_GATEWAY),
-        )
+        self._attr_device_info = subentry_device(entry, subentry)
+
+
+def subentry_device(entry: MlflowConfigEntry, subentry: ConfigSubentry) -> DeviceInfo:
+    """Return the device that stands for a subentry."""
+    return DeviceInfo(
+        identifiers={(DOMAIN, subentry.subentry_id)},
+        name=subentry.title,
+        manufacturer="MLflow",
+        model=subentry.data[CONF_ENDPOINT],
+        entry_type=DeviceEntryType.SERVICE,
+        configuration_url=app_url(entry, CONF_GATEWAY),
+    )
 
 
 def app_url(entry: MlflowConfigEntry, app: str) -> str | None:

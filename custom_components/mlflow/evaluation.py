@@ -61,7 +61,7 @@ class Measure:
         request = self._request(f"{question.text}\n{choices}\nAnswer with the letter alone.")
         request |= {"max_tokens": 1, "logprobs": True, "top_logprobs": _MOST_LABELS}
         try:
-            completion = await ask(self.client, request, self.trace)
+            completion, _ = await ask(self.client, request, self.trace)
         except AppAnswerError as error:
             if error.status == 400:
                 return None  # some models take neither logprobs nor so short an answer
@@ -88,7 +88,7 @@ class Measure:
             "required": names,
         }
         request["response_format"] = json_schema_format("probabilities", schema)
-        completion = await ask(self.client, request, self.trace)
+        completion, _ = await ask(self.client, request, self.trace)
         stated = _stated_numbers(completion, names)
         total = sum(stated.values())
         if total <= 0:

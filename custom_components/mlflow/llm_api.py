@@ -12,7 +12,8 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import MlflowConfigEntry
-from .feedback import Feedback, last_trace
+from .feedback import Feedback, async_user_name, last_trace
+from .reasoning.tool import REASONED_PROMPT, ReasonedStateTool
 
 _PROMPT = (
     "When the user says that your last answer or action was wrong or right, record it with "
@@ -23,18 +24,22 @@ _SEARCHED = 100
 
 
 class MlflowAPI(llm.API):
-    """Date and time, feedback, and what the home was asked before."""
+    """Date and time, feedback, what the home was asked before, and what it makes of itself."""
 
     def __init__(self, hass: HomeAssistant, entry: MlflowConfigEntry) -> None:
         super().__init__(hass=hass, id=DOMAIN, name="MLflow")
+        self._prompt = _PROMPT
         self._tools: list[llm.Tool] = [GetDateTime(), RecordFeedback(entry)]
         if entry.runtime_data.tracking is not None:
             self._tools.append(Recall(entry))
+        if entry.runtime_data.reasoned:
+            self._tools.append(ReasonedStateTool(entry))
+            self._prompt += REASONED_PROMPT
 
     @override
     async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
         return llm.APIInstance(
-            api=self, api_prompt=_PROMPT, llm_context=llm_context, tools=self._tools
+            api=self, api_prompt=self._prompt, llm_context=llm_context, tools=self._tools
         )
 
 
@@ -124,7 +129,7 @@ class RecordFeedback(llm.Tool):
             value=arguments["correct"],
             comment=arguments.get("comment"),
             expectation=arguments.get("expected"),
-            source=await _speaker(hass, llm_context),
+            source=await async_user_name(hass, llm_context.context),
         )
         feedback.put(runtime.traces, trace_id)
         return llm.ToolResult({"recorded": True, "trace_id": trace_id})
@@ -174,9 +179,3 @@ class Recall(llm.Tool):
             turn for turn in turns if word in f"{turn['asked']} {turn['answered']}".casefold()
         ]
         return llm.ToolResult({"conversations": found[: arguments["limit"]]})
-
-
-async def _speaker(hass: HomeAssistant, llm_context: llm.LLMContext) -> str:
-    user_id = llm_context.context.user_id if llm_context.context else None
-    user = await hass.auth.async_get_user(user_id) if user_id else None
-    return (user.name if user else None) or "home"

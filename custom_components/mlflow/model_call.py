@@ -10,8 +10,13 @@ from .gateway import GatewayClient, Price
 from .tracing import Span, SpanType, Trace
 
 
-async def ask(client: GatewayClient, request: dict[str, Any], trace: Trace) -> dict[str, Any]:
-    """Make one call that is answered whole, and return the completion. Raises AppError."""
+async def ask(
+    client: GatewayClient, request: dict[str, Any], trace: Trace
+) -> tuple[dict[str, Any], Span]:
+    """Make one call that is answered whole; return the completion, and its step with tokens and cost.
+
+    Raises AppError.
+    """
     span = trace.start(request["model"], SpanType.CHAT_MODEL, request)
     try:
         completion = await client.chat(request)
@@ -20,11 +25,11 @@ async def ask(client: GatewayClient, request: dict[str, Any], trace: Trace) -> d
         raise
     span.end(completion)
     note_answer(span, client, completion)
-    return completion
+    return completion, span
 
 
-def note_answer(span: Span, client: GatewayClient, answer: Mapping[str, Any]) -> dict[str, int]:
-    """Note who answered (`endpoint`, `model`) and what it took (`usage`); return the tokens.
+def note_answer(span: Span, client: GatewayClient, answer: Mapping[str, Any]) -> None:
+    """Note who answered (`endpoint`, `model`) and what it took (`usage`).
 
     The endpoint that answers is another one than was asked when the Gateway fell back.
     """
@@ -41,7 +46,6 @@ def note_answer(span: Span, client: GatewayClient, answer: Mapping[str, Any]) ->
         span.attributes["mlflow.chat.tokenUsage"] = tokens
         if endpoint is not None and endpoint.price is not None:
             span.attributes["mlflow.llm.cost"] = _cost_of(tokens, endpoint.price)
-    return tokens
 
 
 def _tokens_of(usage: Mapping[str, Any]) -> dict[str, int]:

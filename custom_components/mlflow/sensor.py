@@ -1,4 +1,4 @@
-"""What each endpoint of the Gateway did today, and all of them together, as sensors."""
+"""What each endpoint of the Gateway did today, and all of them together; and reasoned states."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ from .const import CONF_GATEWAY, DOMAIN
 from .coordinator import MlflowConfigEntry, UsageCoordinator
 from .entity import app_url
 from .gateway import Endpoint
+from .reasoned_entity import reasoned_states
+from .reasoned_sensor import reasoned_sensors
 from .transport import APP_NAMES
 from .usage import EndpointUsage
 
@@ -112,7 +114,11 @@ async def async_setup_entry(
     entry: MlflowConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Look at the Gateway's counters in the background; nobody waits for them at start."""
+    """Make those of reasoned states; nobody waits at start for those of the Gateway's counters."""
+    for subentry, state in reasoned_states(entry):
+        async_add_entities(
+            reasoned_sensors(entry, subentry, state), config_subentry_id=subentry.subentry_id
+        )
     devices = _Devices(hass, entry, async_add_entities)
     entry.async_create_background_task(hass, devices.follow(), "mlflow first usage")
 

@@ -18,7 +18,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .const import CONF_ENDPOINT, DOMAIN, EXPERIMENT_NAME, STARTER_ALIAS
 from .coordinator import MlflowConfigEntry, MlflowRuntime
-from .feedback import VERDICT, Feedback, last_trace
+from .feedback import VERDICT, Feedback, async_user_name, last_trace
 from .model_call import ask
 from .templates import PromptRenderError, Renderer
 from .tracing import Span, SpanType, Trace
@@ -87,11 +87,11 @@ def async_register_actions(hass: HomeAssistant) -> None:
 
 
 async def _log_feedback(call: ServiceCall) -> ServiceResponse:
-    runtime = _runtime(call.hass)
+    runtime = loaded_runtime(call.hass)
     _tracking(runtime)
     data = call.data
     if "value" not in data and "expectation" not in data:
-        raise _invalid("feedback_empty")
+        raise invalid("feedback_empty")
     trace_id = data.get("trace_id") or last_trace(
         runtime.recorder,
         session=data.get("conversation_id"),
@@ -99,21 +99,20 @@ async def _log_feedback(call: ServiceCall) -> ServiceResponse:
         agent=data.get(ATTR_ENTITY_ID),
     )
     if trace_id is None:
-        raise _invalid("no_answer_yet")
-    user = await call.hass.auth.async_get_user(call.context.user_id or "")
+        raise invalid("no_answer_yet")
     feedback = Feedback(
         value=data.get("value"),
         comment=data.get("comment"),
         expectation=data.get("expectation"),
         name=data["name"],
-        source=(user.name if user else None) or "home",
+        source=await async_user_name(call.hass, call.context),
     )
     feedback.put(runtime.traces, trace_id)
     return {"trace_id": trace_id}
 
 
 async def _generate(call: ServiceCall) -> ServiceResponse:
-    runtime = _runtime(call.hass)
+    runtime = loaded_runtime(call.hass)
     messages, version = await _rendered(call, runtime)
     request = {"model": call.data[CONF_ENDPOINT], "messages": messages}
     trace = Trace(
@@ -122,7 +121,7 @@ async def _generate(call: ServiceCall) -> ServiceResponse:
         tags={"kind": "action"},
     )
     with runtime.recorder.recording(trace):
-        completion = await ask(runtime.gateway.client, request, trace)
+        completion, _ = await ask(runtime.gateway.client, request, trace)
         text = str(completion["choices"][0]["message"].get("content") or "")
         trace.root.end(text)
     return {
@@ -135,22 +134,22 @@ async def _generate(call: ServiceCall) -> ServiceResponse:
 
 
 async def _render_prompt(call: ServiceCall) -> ServiceResponse:
-    messages, version = await _rendered(call, _runtime(call.hass))
+    messages, version = await _rendered(call, loaded_runtime(call.hass))
     return {"messages": messages, "version": version[1] if version else None}
 
 
 async def _set_prompt_alias(call: ServiceCall) -> ServiceResponse:
-    client = _tracking(_runtime(call.hass))
+    client = _tracking(loaded_runtime(call.hass))
     name, alias, version = (call.data[key] for key in ("name", "alias", "version"))
     if await client.prompt(PromptReference(name, version=version)) is None:
-        raise _invalid("prompt_unknown", prompt=f"{name}/{version}")
+        raise invalid("prompt_unknown", prompt=f"{name}/{version}")
     await client.set_alias(name, alias, version)
     return {"name": name, "alias": alias, "version": version}
 
 
 async def _create_prompt_version(call: ServiceCall) -> ServiceResponse:
     return await _new_version(
-        _tracking(_runtime(call.hass)),
+        _tracking(loaded_runtime(call.hass)),
         call.data["name"],
         call.data["text"],
         call.data["description"],
@@ -159,11 +158,11 @@ async def _create_prompt_version(call: ServiceCall) -> ServiceResponse:
 
 
 async def _promptlab_run_to_prompt(call: ServiceCall) -> ServiceResponse:
-    client = _tracking(_runtime(call.hass))
+    client = _tracking(loaded_runtime(call.hass))
     run_id = call.data["run_id"]
     template = await client.promptlab_template(run_id)
     if template is None:
-        raise _invalid("not_a_promptlab_run", run_id=run_id)
+        raise invalid("not_a_promptlab_run", run_id=run_id)
     description = f"From PromptLab run {run_id}"
     return await _new_version(
         client, call.data["name"], template, description, call.data.get("alias")
@@ -192,12 +191,12 @@ async def _rendered(
         try:
             found = await _tracking(runtime).prompt(PromptReference.parse(reference))
         except ValueError as error:
-            raise _invalid("prompt_unknown", prompt=reference) from error
+            raise invalid("prompt_unknown", prompt=reference) from error
         if found is None:
-            raise _invalid("prompt_unknown", prompt=reference)
+            raise invalid("prompt_unknown", prompt=reference)
         messages, version = found.messages, (found.name, found.version)
     else:
-        raise _invalid("nothing_to_say")
+        raise invalid("nothing_to_say")
     variables = {
         "ha_name": call.hass.config.location_name,
         "user_name": None,
@@ -210,26 +209,28 @@ async def _rendered(
     try:
         texts = Renderer(call.hass).render([m.content for m in messages], variables)
     except PromptRenderError as error:
-        raise _invalid("render_failed", line=str(error.line or "?"), error=str(error)) from error
+        raise invalid("render_failed", line=str(error.line or "?"), error=str(error)) from error
     roles = [message.role for message in messages]
     return [{"role": r, "content": t} for r, t in zip(roles, texts, strict=True)], version
 
 
-def _runtime(hass: HomeAssistant) -> MlflowRuntime:
+def loaded_runtime(hass: HomeAssistant) -> MlflowRuntime:
+    """Return what the loaded entry has. Raises ServiceValidationError when none is loaded."""
     entries: list[MlflowConfigEntry] = hass.config_entries.async_entries(DOMAIN)
     for entry in entries:
         if entry.state is ConfigEntryState.LOADED:
             return entry.runtime_data
-    raise _invalid("not_loaded")
+    raise invalid("not_loaded")
 
 
 def _tracking(runtime: MlflowRuntime) -> TrackingClient:
     if runtime.tracking is None:
-        raise _invalid("no_tracking")
+        raise invalid("no_tracking")
     return runtime.tracking.client
 
 
-def _invalid(key: str, **placeholders: str) -> ServiceValidationError:
+def invalid(key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error of an action that was asked for something that cannot be."""
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
     )

@@ -44,6 +44,17 @@ class Span:
     started: int = field(default_factory=time.time_ns)
     ended: int | None = None
 
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The tokens of a model call by MLflow's names; empty when they are not known."""
+        return self.attributes.get("mlflow.chat.tokenUsage") or {}
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for a model call; None when its price is not known."""
+        cost = self.attributes.get("mlflow.llm.cost")
+        return cost["total_cost"] if cost else None
+
     def end(self, outputs: Any = None, *, error: str | None = None) -> None:
         """Note the result; the first end counts."""
         if self.ended is None:
@@ -108,20 +119,15 @@ class Trace:
     @property
     def tokens(self) -> dict[str, int]:
         """Input and output tokens of all model calls."""
-        usages = [span.attributes.get("mlflow.chat.tokenUsage", {}) for span in self.spans]
         return {
-            key: sum(usage.get(key, 0) for usage in usages)
+            key: sum(span.tokens.get(key, 0) for span in self.spans)
             for key in ("input_tokens", "output_tokens")
         }
 
     @property
     def cost(self) -> float | None:
         """US dollars for all model calls of which the price is known; None without any."""
-        costs = [
-            span.attributes["mlflow.llm.cost"]["total_cost"]
-            for span in self.spans
-            if "mlflow.llm.cost" in span.attributes
-        ]
+        costs = [cost for span in self.spans if (cost := span.cost) is not None]
         return sum(costs) if costs else None
 
     @property

@@ -81,13 +81,23 @@ class TrackingClient:
         except AppAnswerError as error:
             if error.code != _MISSING:
                 raise
-            answer = await self._call("POST", "experiments/create", {"name": name})
-            return str(self._part(answer, "experiment_id"))
+            return await self._make_experiment(name)
         experiment = self._part(answer, "experiment")
         if experiment["lifecycle_stage"] == "deleted":
             body = {"experiment_id": experiment["experiment_id"]}
             await self._call("POST", "experiments/restore", body)
         return str(experiment["experiment_id"])
+
+    async def _make_experiment(self, name: str) -> str:
+        try:
+            answer = await self._call("POST", "experiments/create", {"name": name})
+        except AppAnswerError as error:
+            if error.code != _EXISTS:
+                raise
+            # prompts and traces both want a new home's experiment at once
+            answer = await self._get("experiments/get-by-name", experiment_name=name)
+            return str(self._part(answer, "experiment")["experiment_id"])
+        return str(self._part(answer, "experiment_id"))
 
     async def prompt(self, reference: PromptReference) -> PromptVersion | None:
         """Return the version that a reference means now, or None when there is none."""
@@ -164,6 +174,35 @@ class TrackingClient:
         body = b'{"assessment":' + assessment + b"}"
         path = f"api/3.0/mlflow/traces/{trace_id}/assessments"
         await self._transport.json("POST", path, body=body)
+
+    async def dataset_id(self, name: str, experiment_id: str) -> str:
+        """Return the id of an experiment's dataset of this name; it is made when need be.
+
+        MLflow lets two datasets have the same name, so all are looked at: the oldest is meant.
+        """
+        page: dict[str, Any] = {
+            "experiment_ids": [experiment_id],
+            "order_by": ["created_time ASC"],
+            "max_results": 1000,
+        }
+        while True:
+            answer = await self._datasets("search", page)
+            for dataset in answer.get("datasets", []):
+                if dataset["name"] == name:
+                    return str(dataset["dataset_id"])
+            if not answer.get("next_page_token"):
+                break
+            page["page_token"] = answer["next_page_token"]
+        body = {"name": name, "experiment_ids": [experiment_id]}
+        dataset = self._part(await self._datasets("create", body), "dataset")
+        return str(dataset["dataset_id"])
+
+    async def put_dataset_record(self, dataset_id: str, record: bytes) -> None:
+        """Store a record, given as JSON; one with the same inputs takes its expectations and tags."""
+        await self._datasets(f"{dataset_id}/records", {"records": f"[{record.decode()}]"})
+
+    async def _datasets(self, path: str, body: dict[str, Any]) -> Any:
+        return await self._transport.json("POST", f"api/3.0/mlflow/datasets/{path}", body=body)
 
     async def search_traces(self, session: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest traces of the home (MLflow's trace infos), of one session or of all."""

@@ -107,6 +107,17 @@ async def redirect(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
     writer.write(lines.encode())
 
 
+async def zealous(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Refuses what is large before it has read it, and leaves the connection open."""
+    head_of_request = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if int(head_of_request.partition(b"content-length:")[2].split()[0]) < 1_000_000:
+        writer.write(head(length=len(ANSWER)) + ANSWER)
+        return
+    refusal = b'{"error": {"message": "too large for me"}}'
+    writer.write(head(length=len(refusal)).replace(b"200 OK", b"413 Too Large") + refusal)
+    await asyncio.Event().wait()
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
     each.__name__: each
     for each in (
@@ -123,6 +134,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
         huge,
         nonsense,
         redirect,
+        zealous,
     )
 }
 
@@ -137,10 +149,13 @@ async def bad_upstream(context: ssl.SSLContext | None = None) -> AsyncIterator[s
         assert task
         tasks.add(task)
         try:
-            lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            length = next(x for x in lines if x.lower().startswith("content-length:"))
-            await reader.readexactly(int(length.partition(":")[2]))
-            await BEHAVIOURS[lines[0].split("/")[1]](reader, writer)
+            await reader.readuntil(b"/")
+            name = (await reader.readuntil(b"/"))[:-1].decode()
+            if name != zealous.__name__:
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                length = next(x for x in lines if x.lower().startswith("content-length:"))
+                await reader.readexactly(int(length.partition(":")[2]))
+            await BEHAVIOURS[name](reader, writer)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

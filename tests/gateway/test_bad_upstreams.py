@@ -127,6 +127,15 @@ async def test_compressed_answers_arrive_plain(gateway: Gateway) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_refusal_that_overtakes_its_request_does_not_spoil_the_next(
+    gateway: Gateway,
+) -> None:
+    status, body = await _ask(gateway, "zealous", padding="x" * 30_000_000)
+    assert (status, json.loads(body)["error"]["message"]) == (413, "too large for me")
+    assert await _ask(gateway, "zealous") == (200, ANSWER)
+
+
 async def test_fifty_megabytes_pass_whole_and_are_not_kept(gateway: Gateway) -> None:
     before = gateway.memory()
     status, body = await _ask(gateway, "huge")

@@ -54,6 +54,29 @@ def _with(
             _with([{**OPENAI, "api_key": f"{KEY}\n{KEY}"}]),
             'providers[0] "main": api_key holds a line break or another control character;',
         ),
+        *(
+            (
+                _with([{**OPENAI, "api_base": address}]),
+                'providers[0] "main": api_base must be an address such as http://',
+            )
+            for address in ("http://x y/v1", "http://x/\nv1", "http://x:99999", "x:1", "ftp://x")
+        ),
+        *(
+            (
+                _with(endpoints=[{**CHAT, option: value}]),
+                f'endpoints[0] "chat": {option} must be a number.',
+            )
+            for option, value in (
+                ("retries", float("inf")),
+                ("total_timeout", float("nan")),
+                ("idle_timeout", "1,5"),
+                ("calls_per_minute", True),
+            )
+        ),
+        (
+            _with(endpoints=[{**CHAT, "model": "gpt\nx"}]),
+            'endpoints[0] "chat": model holds a line break',
+        ),
         (
             _with([{**OPENAI, "organization": "a\rb"}]),
             'providers[0] "main": organization holds a line break',

@@ -71,9 +71,12 @@ def _streams_usage_when_asked(upstream: ScriptedUpstream) -> None:
 async def test_the_endpoints_are_listed_with_the_prices_they_are_counted_by(
     upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    async with running(tmp_path, _options(upstream.address)) as gateway:
-        async with gateway.client() as client, client.get("/api/2.0/endpoints/") as response:
-            listed = (await response.json())["endpoints"]
+    async with (
+        running(tmp_path, _options(upstream.address)) as gateway,
+        gateway.client() as client,
+        client.get("/api/2.0/endpoints/") as response,
+    ):
+        listed = (await response.json())["endpoints"]
     prices = {each["name"]: each["usd_per_million_tokens"] for each in listed}
     assert prices["chat"] == pytest.approx({"input": 0.15, "cached": 0.075, "output": 0.60})
     assert prices["home"] == {"input": 0, "cached": 0, "output": 0}, "what runs at home is free"

@@ -17,3 +17,5 @@ def test_smoke_says_in_one_line_that_all_is_right() -> None:
     assert len(result["trace_spans"]) >= 4
     assert result["trace_id"].startswith("tr-")
     assert result["promptlab_run_id"]
+    assert result["reasoned"] == "off"
+    assert any(span.startswith("CHAT_MODEL") for span in result["reasoned_trace_spans"])

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 from unittest.mock import patch
 
 import pytest
 from custom_components.mlflow import spool as spools
+from custom_components.mlflow.parcels import Waiting, read, scan, write
 from custom_components.mlflow.tracking import TrackingClient
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
@@ -97,25 +99,14 @@ async def test_a_power_cut_costs_no_trace_that_was_on_disk_and_stops_nothing(
     assert written <= spool.sent <= written + 1, "the one that was being written may be whole"
     assert spool.dropped == len(damaged)
     assert caplog.text.count("its file cannot be read") == 1, "the log is not flooded"
-    assert not list(folder.iterdir())
+    await eventually(lambda: not list(folder.iterdir()))
 
-    asked = {t["request_preview"] for t in await session_of(mlflow(shared_tracking), "power-cut")}
+    found = await mlflow(shared_tracking).search_traces("power-cut", 500)
+    asked = {trace["request_preview"] for trace in found}
     assert {str(number) for number in range(written)} <= asked
     gateway.script = [says("Here I am.")]
     session = (await ask("hello")).conversation_id
     await eventually(lambda: traces_of(mlflow(shared_tracking), session))
-
-
-async def session_of(client: TrackingClient, session: str) -> list[dict[str, Any]]:
-    """Return the trace infos of a session, by MLflow's own search."""
-    experiment = {"experiment_id": await client.experiment_id("Home Assistant")}
-    body = {
-        "locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": experiment}],
-        "filter": f"metadata.`mlflow.trace.session` = '{session}'",
-        "max_results": 500,
-    }
-    answer = await client._transport.json("POST", "api/3.0/mlflow/traces/search", body=body)
-    return list(answer["traces"])
 
 
 async def test_the_oldest_is_sent_first(
@@ -171,14 +162,15 @@ async def test_the_spool_is_bounded_drops_the_oldest_and_says_how_many(
     assert await home.config_entries.async_setup(entry.entry_id)
     spool = entry.runtime_data.traces
     gateway.script = [says("ok")] * 8
-    with patch.object(spools, "MAX_BYTES", 6_000):
+    with patch.object(spools, "MAX_BYTES", 20_000):
         for number in range(8):
             await ask(f"question {number}")
         await spool.flush()
     kept = sorted(folder_of(home, entry).glob("*.trace"))
-    assert 0 < sum(path.stat().st_size for path in kept) <= 6_000
+    assert len(kept) == 4, "each takes a block of 4 KiB"
     assert (spool.waiting, spool.dropped) == (len(kept), 8 - len(kept))
-    asked = [question_in(spools._read(path)[1]) for path in kept]
+    parcels = await home.async_add_executor_job(lambda: [read(path) for path in kept])
+    asked = [question_in(otlp) for _, otlp in parcels]
     assert asked == [f"question {number}" for number in range(8)][-len(asked) :]
     assert caplog.text.count("A trace is lost, because") == 1
 
@@ -194,7 +186,6 @@ async def test_a_disk_that_hangs_does_not_keep_anybody_waiting(
     entry = make_entry(shared_tracking)
     assert await home.config_entries.async_setup(entry.entry_id)
     disk = threading.Event()
-    write = spools._write
 
     def hang(folder: Path, parcel: Any) -> Any:
         disk.wait(30)
@@ -202,7 +193,7 @@ async def test_a_disk_that_hangs_does_not_keep_anybody_waiting(
 
     gateway.script = [says("One."), says("Two.")]
     try:
-        with patch.object(spools, "_write", hang):
+        with patch.object(spools, "write", hang):
             async with asyncio.timeout(5):
                 assert speech(await ask("one")) == "One."
                 assert speech(await ask("two")) == "Two."
@@ -211,3 +202,50 @@ async def test_a_disk_that_hangs_does_not_keep_anybody_waiting(
             await eventually(lambda: entry.runtime_data.traces.sent == 2)
     finally:
         disk.set()
+
+
+class Counted(OrderedDict[str, int]):
+    """Counts how many of its members somebody looks at, one after the other."""
+
+    looked_at = 0
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            self.looked_at += 1
+            yield key
+
+    @override
+    def values(self) -> Any:
+        self.looked_at += len(self)
+        return super().values()
+
+
+def test_thousands_that_wait_cost_no_more_per_step_than_a_few() -> None:
+    """A week without MLflow; all of this is done in the event loop."""
+    names = [f"{number:020d}-tr.trace" for number in range(20_000)]
+    waiting = Waiting(dict.fromkeys(reversed(names), 4096))
+    waiting._fresh = counted = Counted(waiting._fresh)
+    counted.looked_at = 0
+    assert waiting.size == 20_000 * 4096
+
+    waiting.refuse(waiting.next())
+    assert waiting.oldest() == names[0], "what was refused is still the oldest"
+    sent = []
+    while len(waiting) > 1:
+        sent.append(waiting.next())
+        waiting.remove(sent[-1])
+        waiting.add(f"{len(sent):020d}-later.trace", 4096)
+        waiting.remove(f"{len(sent):020d}-later.trace")
+    assert sent == names[1:]
+    assert waiting.next() == names[0], "and is tried again after the others"
+    assert waiting.size == 4096
+    assert counted.looked_at <= 20_001
+
+
+async def test_a_small_file_takes_a_whole_block_of_the_disk(
+    home: HomeAssistant, tmp_path: Path
+) -> None:
+    (tmp_path / "1.trace").write_bytes(b"x")
+    (tmp_path / "2.trace").write_bytes(b"x" * 4097)
+    assert await home.async_add_executor_job(scan, tmp_path) == {"1.trace": 4096, "2.trace": 8192}

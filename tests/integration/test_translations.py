@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from custom_components.mlflow import issues, sensor
+from custom_components.mlflow import issues, reasoned_sensor, sensor
 
 PACKAGE = Path(__file__).parents[2] / "custom_components" / "mlflow"
 TRANSLATIONS = PACKAGE / "translations"
@@ -62,9 +62,10 @@ def test_a_language_is_not_english(language: str) -> None:
 def test_everything_that_has_a_name_has_it_in_english_and_an_icon() -> None:
     english = json.loads((TRANSLATIONS / "en.json").read_text())
     icons = json.loads((PACKAGE / "icons.json").read_text())
-    for description in sensor.DESCRIPTIONS:
-        assert english["entity"]["sensor"][description.key]["name"]
-        assert icons["entity"]["sensor"][description.key]["default"]
+    for description in (*sensor.DESCRIPTIONS, *reasoned_sensor.DETAILS):
+        assert english["entity"]["sensor"][description.translation_key]["name"]
+        if description.device_class is None:
+            assert icons["entity"]["sensor"][description.translation_key]["default"]
     for key in issues.KEYS:
         assert english["issues"][key]["title"]
     actions = yaml.safe_load((PACKAGE / "services.yaml").read_text())
@@ -73,9 +74,11 @@ def test_everything_that_has_a_name_has_it_in_english_and_an_icon() -> None:
         assert (action.get("fields") or {}).keys() == english["services"][name]["fields"].keys()
     used = re.findall(
         r'translation_key="(\w+)"|(?<=\bkey = ")(\w+)(?=")',
-        "".join(path.read_text() for path in sorted(PACKAGE.glob("*.py"))),
+        "".join(path.read_text() for path in sorted(PACKAGE.rglob("*.py"))),
     )
     known = english["exceptions"] | english["issues"] | english["entity"]
     known |= english["selector"] | english["device"]
+    for entities in english["entity"].values():
+        known |= entities
     names = {first or second for first, second in used}
-    assert sorted(names - known.keys() - english["entity"]["sensor"].keys()) == []
+    assert sorted(names - known.keys()) == []

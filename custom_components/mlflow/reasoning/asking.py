@@ -146,15 +146,13 @@ class Asker:
         self, request: dict[str, Any], trace: Trace, spent: _Spent
     ) -> tuple[dict[str, Any], str | None]:
         try:
-            answer = await ask(self.gateway.client, request, trace)
+            answer, span = await ask(self.gateway.client, request, trace)
         except AppError as error:
             if isinstance(error, AppTimeoutError) or _is_answered(error):
                 spent.add(0, None)  # a model that was asked may be paid, whether or not it answers
             raise
-        attributes = trace.spans[-1].attributes
-        tokens = attributes.get("mlflow.chat.tokenUsage", {}).get("total_tokens", 0)
-        spent.add(tokens, attributes.get("mlflow.llm.cost", {}).get("total_cost"))
-        return answer["choices"][0], attributes.get("mlflow.llm.model")
+        spent.add(span.tokens.get("total_tokens", 0), span.cost)
+        return answer["choices"][0], span.attributes.get("mlflow.llm.model")
 
 
 def _is_answered(error: AppError) -> bool:

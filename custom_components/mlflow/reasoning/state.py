@@ -90,7 +90,7 @@ class ReasonedState:
 
     @property
     def shown(self) -> Verdict | None:
-        """The answer on which `value` rests; None after a correction, and before any."""
+        """The answer on which `value` rests; None after a correction to another, and before any."""
         return self._known.shown
 
     @property
@@ -192,8 +192,9 @@ class ReasonedState:
         )
         if self.record_correction is not None:
             await self.record_correction(self, correction)
+        if answer != self.value:
+            known.shown = None  # else it is confirmed, and its reason stays
         known.judgement = Judgement(answer, answer)
-        known.shown = None
         known.corrected = Corrected(source, since, comment, dt_util.utcnow())
         self.restored = False
         if known.evidence:

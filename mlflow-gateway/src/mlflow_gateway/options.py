@@ -172,7 +172,9 @@ def _address_faults(label: str, address: str) -> Iterator[str]:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if host is None or parts.scheme not in ("http", "https"):
+    # urlsplit drops line breaks in silence
+    whole = address.isprintable() and " " not in address
+    if host is None or parts.scheme not in ("http", "https") or not whole:
         yield f"{label}: api_base must be an address such as http://192.168.1.10:11434/v1."
     elif parts.username or parts.password:
         yield f"{label}: api_base must not hold a user or password; put the key into api_key."
@@ -228,6 +230,8 @@ def _endpoint_faults(label: str, name: str, model: str, kind: str) -> Iterator[s
         yield f"{label}: a name may hold letters, digits, `_`, `-` and `.` only; change it."
     if not model:
         yield f"{label}: has no model; write the provider's name of the model."
+    elif not model.isprintable():
+        yield f"{label}: model holds a line break or another control character; write it anew."
     if kind not in ENDPOINT_TYPES:
         yield f'{label}: type "{kind}" does not exist; use one of {", ".join(ENDPOINT_TYPES)}.'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -75,6 +76,8 @@ def _number_faults(label: str, name: str, value: Any) -> Iterator[str]:
     try:
         number = float(value)
     except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or isinstance(value, bool):
         yield f"{label}: {name} must be a number."
         return
     if name in _WHOLE and number != int(number):
