@@ -32,8 +32,19 @@ async def set_up_reasoned_state(user: User, domain: str = "mlflow") -> str:
     entry = next(e["entry_id"] for e in await user.call("config_entries/get", domain=domain))
     kept = await user.call("config_entries/subentries/list", entry_id=entry)
     if not any(subentry["subentry_type"] == _SUBENTRY for subentry in kept):
+        await _prompts_known(user, entry)
         await _fill_form(user, entry)
     return await _entity(user, "binary_sensor", "", domain)
+
+
+async def _prompts_known(user: User, entry: str) -> None:
+    """Wait for the first look at MLflow's prompts, as a user does who has not yet opened the form."""
+
+    async def known() -> bool:
+        _, told = await user.request("GET", f"/api/diagnostics/config_entry/{entry}")
+        return bool(told["data"]["prompts"])
+
+    await until(known, 60, "the integration knows the home's prompt")
 
 
 async def _fill_form(user: User, entry: str) -> None:
