@@ -79,10 +79,12 @@ async def test_a_judge_runs_on_a_trace_and_its_process_goes_away(own_app: App) -
         assert process.wait(30) == 0
 
 
-async def write_trace(browser: aiohttp.ClientSession) -> str:
+async def write_trace(browser: aiohttp.ClientSession, days_ago: float = 0) -> str:
     trace = secrets.token_hex(16)
     headers = {"x-mlflow-experiment-id": "0"}
-    async with browser.post("/v1/traces", json=otlp_trace(trace), headers=headers) as answer:
+    async with browser.post(
+        "/v1/traces", json=otlp_trace(trace, days_ago=days_ago), headers=headers
+    ) as answer:
         assert answer.status == 200
     return f"tr-{trace}"
 
@@ -142,6 +144,8 @@ async def test_a_judge_runs_by_itself_on_new_traces(own_app: App) -> None:
         await asyncio.to_thread(own_app.wait_until_ready, process)
         async with standin.running(), own_app.ingress_client() as browser:
             await mirrored(own_app, browser)
+            # MLflow gives a trace some minutes to be complete before it is judged.
+            trace = await write_trace(browser, days_ago=10 / 1440)
             named = {"experiment_id": "0", "name": "polite"}
             scorer = await asyncio.to_thread(serialized_judge)
             scorers = "/ajax-api/3.0/mlflow/scorers"
@@ -151,7 +155,7 @@ async def test_a_judge_runs_by_itself_on_new_traces(own_app: App) -> None:
             when = {**named, "sample_rate": 1.0}
             async with browser.put(f"{scorers}/online-config", json=when) as answer:
                 assert answer.status == 200, await answer.text()
-            assessment = await judged(own_app, browser, await write_trace(browser))
+            assessment = await judged(own_app, browser, trace)
             assert assessment["assessment_name"] == "polite"
             assert assessment["feedback"]["value"] == "yes"
     finally:
