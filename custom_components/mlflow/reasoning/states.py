@@ -18,6 +18,7 @@ from .budget import Budget
 from .faults import FaultLog
 from .memory import Memory
 from .reasoner import Means
+from .recent import RecentPast
 from .settings import SUBENTRY_REASONED, Settings
 from .state import ReasonedState, RecordCorrection
 
@@ -44,7 +45,10 @@ class ReasonedStates(Mapping[str, ReasonedState]):
         self._memory = Memory(hass, entry.entry_id)
         budget = Budget.of(hass, entry.options)
         asker = Asker(gateway)
-        self.means = Means(hass, gateway, prompts, recorder, self._memory, budget, asker)
+        self._recent = RecentPast(hass)
+        self.means = Means(
+            hass, gateway, prompts, recorder, self._memory, budget, asker, self._recent
+        )
         faults = FaultLog()
         self._states = {
             subentry.subentry_id: ReasonedState(
@@ -129,6 +133,7 @@ class ReasonedStates(Mapping[str, ReasonedState]):
                 by_entity.setdefault(entity_id, []).append(state)
         is_same = by_entity.keys() == self._by_entity.keys()
         self._by_entity = by_entity
+        self._recent.keep(by_entity)
         if is_same and self._stop_listening is not None:
             return
         if self._stop_listening is not None:
@@ -141,6 +146,7 @@ class ReasonedStates(Mapping[str, ReasonedState]):
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         """Let the states that look at this entity know; this must cost next to nothing."""
         now = event.time_fired_timestamp
+        self._recent.note(event.data["entity_id"], event.data["new_state"])
         for state in self._by_entity.get(event.data["entity_id"], ()):
             state.thinker.touch(now)
 
