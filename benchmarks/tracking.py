@@ -19,8 +19,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -157,6 +157,9 @@ def stock(folder: Path) -> Iterator[Server]:
     command += ["--artifacts-destination", str(folder / "artifacts")]
     with started(command, port, database, folder / "log") as server:
         yield server
+
+
+Contender = Callable[[Path], AbstractContextManager[Server]]
 
 
 def five_spans() -> dict[str, Any]:
@@ -308,7 +311,7 @@ def measure(place: Path) -> Samples:
     keep("installed size", OURS, installed_size(place))
     # What the image has; and as a copy it shares no memory with another app of this machine.
     slim = partial(ours, python=place / "installed/bin/python")
-    contenders = {OURS: slim, STOCK: stock}
+    contenders: dict[str, Contender] = {OURS: slim, STOCK: stock}
     keep("installed size", STOCK, disk_mb(PEER))
     for name, contender in contenders.items():
         with contender(place / name.split()[0]):
