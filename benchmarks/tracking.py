@@ -1,7 +1,7 @@
 """The Tracking app beside stock `mlflow server`, in the same run; prints the figures as JSON.
 
 Needs the environments mlflow-tracking/.venv, .tools/bench-mlflow (the peer, all of MLflow) and, for
-the figures of the interface, .tools/test-house (a browser).
+the figures of the interface, .tools/home (ingress) and .tools/test-house (a browser).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "mlflow-tracking/.venv"
 PEER = ROOT / ".tools/bench-mlflow"
+HOME = ROOT / ".tools/home/bin/python"
 BROWSER = ROOT / ".tools/test-house/bin/python"
 OURS, STOCK = "ours", "mlflow server"
 
@@ -137,9 +138,12 @@ def ours(
     arguments += ["--host", "127.0.0.1", "--ingress-from", "127.0.0.1"]
     arguments += ["--api-port", str(api), "--ingress-port", str(ingress)]
     module = [str(python), "-m", "mlflow_tracking"]
+    begun = time.monotonic()
     subprocess.run([*module, "prepare", *arguments], check=True, capture_output=True)
+    preparing = time.monotonic() - begun
     serve = [*module, "serve", *arguments]
     with started(serve, ingress, folder / "data/mlflow.db", folder / "log") as server:
+        server.start += preparing
         yield server
 
 
@@ -259,17 +263,14 @@ def search_p95(server: Server) -> float:
 
 
 def installed_size(folder: Path) -> float:
-    """What the image installs, in MB: no package's tests, and byte code of what the server loads."""
-    copy = folder / "installed"
-    skip = shutil.ignore_patterns("tests", "test", "__pycache__")
-    shutil.copytree(APP, copy, symlinks=True, ignore=skip)
-    environment = os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        with ours(folder / "once", python=copy / "bin/python"):
-            pass
-    finally:
-        if environment is not None:
-            os.environ["PYTHONDONTWRITEBYTECODE"] = environment
+    """What the image installs, in MB: the environment as the image's own build slims it."""
+    copy, sources = folder / "installed", folder / "sources"
+    shutil.copytree(APP, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "mlflow-tracking/src", sources)
+    slim = ROOT / "mlflow-tracking/slim.py"
+    subprocess.run([sys.executable, slim, copy, sources], check=True, stdout=sys.stderr)
+    with ours(folder / "slim", python=copy / "bin/python"):
+        pass  # it does start
     return disk_mb(copy)
 
 
@@ -280,15 +281,18 @@ def disk_mb(folder: Path) -> float:
     return int(done.stdout.split()[0]) * 1.024 / 1000
 
 
-def interface(server: Server) -> dict[str, float]:
-    """Opening the interface in a new browser, and again; see benchmarks/tracking_page.py."""
-    script = Path(__file__).with_name("tracking_page.py")
-    done = subprocess.run(
-        [BROWSER, script, f"http://127.0.0.1:{server.port}/"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+def interface(server: Server, start: str) -> dict[str, float]:
+    """Opening the interface through ingress in a new browser, and again; see tracking_page.py."""
+    ingress = [str(HOME), "-m", "benchmarks.tracking_page_ingress", f"page={server.port}"]
+    with subprocess.Popen(
+        ingress, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as proxy:
+        assert proxy.stdin
+        assert proxy.stdout
+        at = json.loads(proxy.stdout.readline())
+        page = [BROWSER, ROOT / "benchmarks/tracking_page.py", at["page"] + start, at["cookie"]]
+        done = subprocess.run(page, check=True, stdout=subprocess.PIPE, text=True)
+        proxy.stdin.close()
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
@@ -331,8 +335,11 @@ def measure(place: Path) -> Samples:
     for name, contender in CONTENDERS.items():
         with contender(place / name.split()[0]) as server:
             keep("OTLP ingestion, 5-span traces", name, ingestion(server))
-            if BROWSER.exists():
-                for figure, value in interface(server).items():
+            if HOME.exists() and BROWSER.exists():
+                made = server.post("/api/2.0/mlflow/experiments/create", {"name": "Home Assistant"})
+                # Ours opens there by itself.
+                start = "" if name == OURS else f"#/experiments/{made['experiment_id']}/runs"
+                for figure, value in interface(server, start).items():
                     keep(figure, name, value)
             multiply_traces(server.database, TRACES)
             server.post("/api/2.0/mlflow/experiments/search", {"max_results": 1})

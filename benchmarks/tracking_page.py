@@ -1,6 +1,7 @@
-"""Opens MLflow's interface in a browser, twice; prints times (s), transfer (kB) and requests as JSON.
+"""Opens MLflow's interface in a new browser, twice; prints times (s), transfer (kB) and requests as JSON.
 
-`python tracking_page.py ADDRESS`, run by benchmarks/tracking.py with the environment that has a browser.
+`python tracking_page.py ADDRESS SESSION`, run by benchmarks/tracking.py with the environment that has a browser.
+Done several times; each figure is the median.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from statistics import median
 from typing import Any
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
+ROUNDS = 5
+KINDS = ("", ", transferred", ", requests")
 
 
 def opened(context: BrowserContext, address: str) -> tuple[float, float, int]:
@@ -34,25 +38,22 @@ def opened(context: BrowserContext, address: str) -> tuple[float, float, int]:
     return took, sum(transferred) / 1000, len(transferred)
 
 
-def main(address: str) -> None:
+def main(address: str, session: str) -> None:
+    rounds: list[dict[str, float]] = []
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        context = browser.new_context()
-        first, second = opened(context, address), opened(context, address)
-        browser.close()
-    print(
-        json.dumps(
-            {
-                "first opening": first[0],
-                "first opening, transferred": first[1],
-                "first opening, requests": first[2],
-                "second opening": second[0],
-                "second opening, transferred": second[1],
-            }
-        )
-    )
+        for _ in range(ROUNDS):
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+            context = browser.new_context()
+            context.add_cookies([{"name": "ingress_session", "value": session, "url": address}])
+            context.new_page().goto("about:blank")  # the browser itself is up
+            first, second = opened(context, address), opened(context, address)
+            browser.close()
+            figures = {f"first opening{name}": first[i] for i, name in enumerate(KINDS)}
+            figures |= {f"second opening{name}": second[i] for i, name in enumerate(KINDS[:2])}
+            rounds.append(figures)
+    print(json.dumps({name: median(each[name] for each in rounds) for name in rounds[0]}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, override
 
-from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR_DOMAIN
-from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import Platform
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
@@ -35,7 +34,7 @@ def reasoned_states(
 def forget_other_kind(hass: HomeAssistant, state: ReasonedState) -> None:
     """Remove the entity that showed the state while it was of another kind."""
     is_yes_no = state.settings.kind is Kind.YES_NO
-    domain = SENSOR_DOMAIN if is_yes_no else BINARY_SENSOR_DOMAIN
+    domain = Platform.SENSOR if is_yes_no else Platform.BINARY_SENSOR
     registry = er.async_get(hass)
     if entity_id := registry.async_get_entity_id(domain, DOMAIN, state.subentry_id):
         registry.async_remove(entity_id)

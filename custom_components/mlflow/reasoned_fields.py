@@ -193,11 +193,7 @@ THINKING_FIELDS: Final = probatio.Schema(
                 {
                     probatio.Required(CONF_THRESHOLD): NumberSelector(
                         NumberSelectorConfig(
-                            min=0,
-                            max=100,
-                            step=5,
-                            unit_of_measurement="%",
-                            mode=NumberSelectorMode.SLIDER,
+                            min=0, max=100, unit_of_measurement="%", mode=NumberSelectorMode.BOX
                         )
                     ),
                     probatio.Required(CONF_AGREEING): number(1, 10),

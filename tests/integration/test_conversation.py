@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 
 from .conftest import Ask, MakeEntry, speech
 from .standins import Reply, StandInGateway, calls, says
+
+# 2026.11 wants to know on whose behalf a session is; 2026.10 does not ask.
+WITH_CONTEXT: dict[str, Any] = (
+    {"context": Context()}
+    if "context" in signature(chat_session.async_get_chat_session).parameters
+    else {}
+)
 
 
 def words(message: dict[str, Any]) -> str:
@@ -55,7 +63,7 @@ async def test_an_answer_is_streamed(
 
     async def talk() -> conversation.ConversationResult:
         with (
-            chat_session.async_get_chat_session(home) as session,
+            chat_session.async_get_chat_session(home, **WITH_CONTEXT) as session,
             chat_logs.async_get_chat_log(home, session, chat_log_delta_listener=listen),
         ):
             return await conversation.async_converse(
@@ -282,7 +290,7 @@ async def test_a_picture_goes_to_the_model(
 
     async def show() -> conversation.ConversationResult:
         with (
-            chat_session.async_get_chat_session(home) as session,
+            chat_session.async_get_chat_session(home, **WITH_CONTEXT) as session,
             chat_logs.async_get_chat_log(home, session) as log,
         ):
             log.async_add_user_content(

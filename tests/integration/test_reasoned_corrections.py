@@ -114,7 +114,7 @@ def asleep(home: HomeAssistant, gateway: StandInGateway) -> Home:
 
 
 @pytest.fixture
-def own(asleep: Home, shared_tracking: Tracking, mlflow: Mlflow) -> Home:
+async def own(asleep: Home, shared_tracking: Tracking, mlflow: Mlflow) -> Home:
     """With an MLflow that runs."""
     asleep.client = mlflow(shared_tracking)
     return asleep

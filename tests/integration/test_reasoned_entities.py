@@ -176,7 +176,7 @@ async def test_a_flip_is_told_once_and_not_what_stays_the_same(
     home: HomeAssistant, gateway: StandInGateway
 ) -> None:
     flips: list[Event] = []
-    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)  # type: ignore[arg-type]
+    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)
     changes: list[Event[Any]] = []
     await load(home, gateway, {})
     home.bus.async_listen(EVENT_STATE_CHANGED, changes.append)
@@ -195,7 +195,7 @@ async def test_a_flip_is_told_once_and_not_what_stays_the_same(
 
 async def test_a_measure_does_not_flip(home: HomeAssistant, gateway: StandInGateway) -> None:
     flips: list[Event] = []
-    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)  # type: ignore[arg-type]
+    home.bus.async_listen("mlflow_reasoned_state_changed", flips.append)
     await load(home, gateway, {"kind": "number", "minimum": 0, "maximum": 10})
     await think(home, gateway, 4)
     assert shown(home, "sensor.asleep") == "4"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from custom_components.mlflow.reasoned_presets import PRESETS
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, SubentryFlowContext
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import area_registry as ar
@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     MockConfigEntry,
 )
 
-from .conftest import Tracking, eventually
+from .conftest import Tracking
 from .reasoned import ASLEEP, always, make_entry, says, tokens
 from .standins import StandInGateway
 
@@ -59,9 +59,13 @@ class Form:
         self._entry = entry
         self.shown: Any = None
 
-    async def open(self, **context: Any) -> None:
+    async def open(self, subentry_id: str | None = None) -> None:
+        """Open it for a new state, or for one that is there."""
+        context = SubentryFlowContext(source=SOURCE_USER)
+        if subentry_id:
+            context = SubentryFlowContext(source=SOURCE_RECONFIGURE, subentry_id=subentry_id)
         self.shown = await self._home.config_entries.subentries.async_init(
-            (self._entry.entry_id, "reasoned_state"), context={"source": SOURCE_USER} | context
+            (self._entry.entry_id, "reasoned_state"), context=context
         )
 
     async def choose(self, item: str) -> None:
@@ -295,10 +299,9 @@ async def test_a_prompt_of_the_registry_is_looked_up_and_used_at_once(
     entry = make_entry(home, gateway, tracking=place)
     form = await _form(home, entry)
     client = entry.runtime_data.tracking.client
-    experiment = await client.experiment_id("Home Assistant")
+    experiment = await client.experiment_id("Nights")
     await client.create_prompt("night", experiment)
     await client.create_prompt_version("night", "Night watch: {{ facts }}", "")
-    await eventually(lambda: entry.runtime_data.prompts.versions)
 
     await _up_to(form, {**QUESTION, "question": "", "prompt_reference": "night/7"})
     assert form.shown["errors"] == {"prompt_reference": "prompt_unknown"}
@@ -320,7 +323,7 @@ async def test_reconfigure_goes_through_the_steps_with_what_is_there(
     lamp = er.async_get(home).async_get_or_create("light", "test", "lamp")
     er.async_get(home).async_update_entity(lamp.entity_id, area_id=area.id)
 
-    await form.open(source=SOURCE_RECONFIGURE, subentry_id="state0")
+    await form.open("state0")
     assert form.suggested["question"] == "Is AK asleep?"
     await form.fill(QUESTION | {"name": "AK sleeps"})
     await form.fill({})

@@ -25,8 +25,10 @@ async def home(
     async_initialize_recorder(hass)
     assert await async_setup_component(hass, "recorder", {"recorder": {"commit_interval": 0}})
     assert await async_setup_component(hass, "homeassistant", {})
-    # the logbook is a page too, and this home has none
-    hass.config.components |= {"http", "frontend"}
+    assert await async_setup_component(hass, "http", {})
+    hass.config.components.add(
+        "frontend"
+    )  # the logbook is a page too, and nobody looks at one here
     assert await async_setup_component(hass, "logbook", {})
     await hass.async_block_till_done()
     hass.states.async_set("binary_sensor.bed", "on", {"friendly_name": "Bed"})

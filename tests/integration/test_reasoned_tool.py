@@ -84,7 +84,7 @@ async def test_names_are_found_as_people_say_them(
     await load(home, gateway, {}, {})
     for entity_id in (MAIN, "binary_sensor.asleep_1"):
         expose(home, entity_id)
-    er.async_get(home).async_update_entity(MAIN, aliases={"Night's rest"})
+    er.async_get(home).async_update_entity(MAIN, aliases=["Night's rest"])
     assert (await call(home, name="night's rest"))["name"] == "Asleep"
     assert (await call(home, name="binary_sensor.asleep_1"))["name"] == "Asleep 1"
     assert (await call(home, name="ASLEEP"))["name"] == "Asleep"

@@ -302,6 +302,19 @@ class TestMeasured:
 
 
 class TestBudget:
+    async def test_what_a_thought_costs_is_known_by_the_gateway_s_prices(
+        self, home: HomeAssistant, gateway: StandInGateway
+    ) -> None:
+        gateway.script = always(says("yes"))
+        gateway.prices = {"home": {"input": 10.0, "cached": 1.0, "output": 40.0}}
+        [state] = await load(home, gateway, {}, options={"reasoned_daily_cost": 0.002})
+        verdict = await state.think_now()
+        assert verdict.cost == pytest.approx((100 * 10 + 7 * 40) / 1e6)
+        assert state.cost_today == verdict.cost
+        await state.think_now()
+        with pytest.raises(Exception, match=r"budget of 0\.002 US dollars"):
+            await state.think_now()
+
     async def test_a_spent_budget_is_said_in_repairs_until_midnight(
         self, home: HomeAssistant, gateway: StandInGateway, freezer: FrozenDateTimeFactory
     ) -> None:

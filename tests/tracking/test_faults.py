@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,70 @@ def test_a_read_only_disk_stops_the_start_in_one_sentence(small_disk: Path) -> N
     with app.running():
         pass
     assert set(writers.acknowledged) <= traces(app.data / "mlflow.db")
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path, prepared: Path) -> Iterator[FailingDisk]:
+    """A prepared installation on an ext4 disk of its own that can be made to fail."""
+    disk = FailingDisk(tmp_path / "image", tmp_path / "disk")
+    if disk.missing():
+        assert not os.environ.get("CI"), "mounting a disk that fails needs root"
+        pytest.skip("mounting a disk that fails needs root, loop devices and ext4")
+    shutil.copytree(prepared, disk.folder / "data")
+    try:
+        yield disk
+    finally:
+        disk.unmount()
+
+
+@dataclass
+class FailingDisk:
+    """An ext4 file system in a file, which becomes read-only after an error as an SD card's does."""
+
+    image: Path
+    folder: Path
+
+    def missing(self) -> bool:
+        self.folder.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(64 * 2**20)
+        make = subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=False)
+        return make.returncode != 0 or self.mount() != 0
+
+    def mount(self) -> int:
+        command = ["mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.folder)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", str(self.folder)], check=True)
+
+    def fail(self) -> None:
+        find = ["findmnt", "-no", "SOURCE", str(self.folder)]
+        device = subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip()
+        Path("/sys/fs/ext4", Path(device).name, "trigger_fs_error").write_text("a test's")
+
+
+def test_a_disk_that_becomes_read_only_is_named_and_does_no_damage(
+    failing_disk: FailingDisk,
+) -> None:
+    app = App(failing_disk.folder)
+    with app.running():
+        with Writers(app).running(8) as writers:
+            wait_for_more(writers, 20)
+            os.sync()  # as a power cut, the error may cost what the disk had not been given yet
+            written = set(writers.acknowledged)
+            failing_disk.fail()
+            deadline = time.monotonic() + 60
+            while not any(refusal.startswith("507") for refusal in writers.refusals):
+                assert time.monotonic() < deadline, writers.refusals[-3:]
+                time.sleep(0.05)
+        refusal = next(refusal for refusal in writers.refusals if refusal.startswith("507"))
+        assert "read-only" in refusal
+        prepared = app.prepare()
+        assert prepared.returncode == 1
+        assert "cannot be written" in prepared.stderr
+    failing_disk.unmount()
+    assert failing_disk.mount() == 0
+    with app.running(), Writers(app).running(1) as later:
+        wait_for_more(later, 1)
+    assert written | set(later.acknowledged) <= traces(app.data / "mlflow.db")

@@ -79,40 +79,88 @@ async def test_a_judge_runs_on_a_trace_and_its_process_goes_away(own_app: App) -
         assert process.wait(30) == 0
 
 
-async def judge(app: App, browser: aiohttp.ClientSession, pid: int) -> None:
+async def write_trace(browser: aiohttp.ClientSession, days_ago: float = 0) -> str:
     trace = secrets.token_hex(16)
     headers = {"x-mlflow-experiment-id": "0"}
-    async with browser.post("/v1/traces", json=otlp_trace(trace), headers=headers) as answer:
+    async with browser.post(
+        "/v1/traces", json=otlp_trace(trace, days_ago=days_ago), headers=headers
+    ) as answer:
         assert answer.status == 200
+    return f"tr-{trace}"
 
-    async def mirrored() -> bool:
+
+async def mirrored(app: App, browser: aiohttp.ClientSession) -> None:
+    """Wait for the Gateway's endpoints."""
+
+    async def there() -> bool:
         async with browser.get("/ajax-api/3.0/mlflow/gateway/endpoints/list") as answer:
             return bool((await answer.json()).get("endpoints"))
 
-    await eventually(mirrored, app, 30)
-    assert children(pid) == []
-    body = {
-        "experiment_id": "0",
-        "serialized_scorer": await asyncio.to_thread(serialized_judge),
-        "trace_ids": [f"tr-{trace}"],
-        "log_assessments": True,
-    }
-    async with browser.post("/ajax-api/3.0/mlflow/scorer/invoke", json=body) as answer:
-        assert answer.status == 200, await answer.text()
+    await eventually(there, app, 30)
+
+
+async def judged(app: App, browser: aiohttp.ClientSession, trace: str) -> dict[str, Any]:
+    """Wait for the one assessment of a trace."""
 
     async def assessments() -> list[dict[str, Any]]:
-        async with browser.get(f"/api/3.0/mlflow/traces/tr-{trace}") as answer:
+        async with browser.get(f"/api/3.0/mlflow/traces/{trace}") as answer:
             info = (await answer.json())["trace"]["trace_info"]
             found: list[dict[str, Any]] = info.get("assessments", [])
             return found
 
-    async def judged() -> bool:
+    async def there() -> bool:
         return bool(await assessments())
 
-    await eventually(judged, app, 90)
+    await eventually(there, app, 120)
     (assessment,) = await assessments()
+    return assessment
+
+
+async def judge(app: App, browser: aiohttp.ClientSession, pid: int) -> None:
+    trace = await write_trace(browser)
+    await mirrored(app, browser)
+    assert children(pid) == []
+    body = {
+        "experiment_id": "0",
+        "serialized_scorer": await asyncio.to_thread(serialized_judge),
+        "trace_ids": [trace],
+        "log_assessments": True,
+    }
+    async with browser.post("/ajax-api/3.0/mlflow/scorer/invoke", json=body) as answer:
+        assert answer.status == 200, await answer.text()
+    assessment = await judged(app, browser, trace)
     assert assessment["feedback"]["value"] == "yes"
     assert assessment["rationale"] == "it says please"
+
+
+async def test_a_judge_runs_by_itself_on_new_traces(own_app: App) -> None:
+    own_app.options = {"background_jobs": True}
+    own_app.environment = {"MLFLOW_TRACKING_MIRROR_SECONDS": "0.2"}
+    reply = json.dumps({"result": "yes", "rationale": "it says please"})
+    standin = StandInGateway(free_port(), reply=reply)
+    own_app.gateway = standin.url
+    process = own_app.start()
+    try:
+        await asyncio.to_thread(own_app.wait_until_ready, process)
+        async with standin.running(), own_app.ingress_client() as browser:
+            await mirrored(own_app, browser)
+            # MLflow gives a trace some minutes to be complete before it is judged.
+            trace = await write_trace(browser, days_ago=10 / 1440)
+            named = {"experiment_id": "0", "name": "polite"}
+            scorer = await asyncio.to_thread(serialized_judge)
+            scorers = "/ajax-api/3.0/mlflow/scorers"
+            made = {**named, "serialized_scorer": scorer}
+            async with browser.post(f"{scorers}/register", json=made) as answer:
+                assert answer.status == 200, await answer.text()
+            when = {**named, "sample_rate": 1.0}
+            async with browser.put(f"{scorers}/online-config", json=when) as answer:
+                assert answer.status == 200, await answer.text()
+            assessment = await judged(own_app, browser, trace)
+            assert assessment["assessment_name"] == "polite"
+            assert assessment["feedback"]["value"] == "yes"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 async def test_without_the_option_a_judge_is_refused_with_words(app: App) -> None:

@@ -125,7 +125,7 @@ class Budget:
         if self.most_calls and sum(count.calls for count in counts) >= self.most_calls:
             return f"{ISSUE}_calls", str(self.most_calls)
         if self.most_cost and sum(count.cost or 0 for count in counts) >= self.most_cost:
-            return f"{ISSUE}_cost", f"{self.most_cost:.2f}"
+            return f"{ISSUE}_cost", f"{self.most_cost:g}"
         return None
 
     def _turn_page(self) -> None:

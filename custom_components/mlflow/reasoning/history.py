@@ -15,7 +15,7 @@ from .selection import Want
 
 # So many changes of one entity are read at most; a busier one is looked back less far.
 MAX_ROWS = 400
-_SHORTER = 4
+_SAFE = 0.75
 _TRIES = 5
 _NOTHING = (STATE_UNAVAILABLE, STATE_UNKNOWN, "")
 
@@ -78,7 +78,9 @@ def _past_of(hass: HomeAssistant, entity_id: str, window: timedelta, now: dateti
         ).get(entity_id, [])
         if len(states) < MAX_ROWS:
             break
-        window /= _SHORTER
+        # what was read are the oldest changes: by their pace, so far back can be read whole
+        pace = states[-1].last_changed - (now - window)
+        window = min(pace * _SAFE, window / 2)
     rows = [(state.last_changed, state.state) for state in states]
     return sum_up(rows, now - window, now) if rows else None
 

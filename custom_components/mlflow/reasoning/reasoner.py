@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -131,16 +131,24 @@ class Reasoner:
         async with self._means.looking:
             return Teller(self._hass, now, self._means.started).tell(self.wants, pasts)
 
-    async def think(self, examples: Sequence[Example], book: Book) -> Thought:
-        """Make up the model's mind. Raises HomeAssistantError, whose sentence says why not."""
-        async with self._means.thinking:
-            return await self._think(examples, book)
+    async def think(
+        self, examples: Sequence[Example], book: Book, begin: Callable[[], None]
+    ) -> Thought:
+        """Make up the model's mind; `begin` is called when the model is about to be called.
 
-    async def _think(self, examples: Sequence[Example], book: Book) -> Thought:
+        Raises HomeAssistantError, whose sentence says why there is no verdict.
+        """
+        async with self._means.thinking:
+            return await self._think(examples, book, begin)
+
+    async def _think(
+        self, examples: Sequence[Example], book: Book, begin: Callable[[], None]
+    ) -> Thought:
         marks, times = self.marks(), self.times()
         evidence = await self.evidence()
         with self._means.recorder.recording(self._new_trace(evidence)) as trace:
             question = await self._question(evidence, examples)
+            begin()
             verdict = await self._means.asker.ask(
                 self._settings, question, self._known(), trace, book
             )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntry
@@ -217,9 +218,12 @@ class ReasonedState:
             return True
         return with_time and self.reasoner.times() != known.times
 
-    async def think(self) -> tuple[Verdict, bool]:
-        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError."""
-        thought = await self.reasoner.think(self.examples(), self._book)
+    async def think(self, begin: Callable[[], None]) -> tuple[Verdict, bool]:
+        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError.
+
+        `begin` is called when the model is about to be called.
+        """
+        thought = await self.reasoner.think(self.examples(), self._book, begin)
         known = self._known
         before, verdict = known.judgement, thought.verdict
         judgement = judge(self.settings, before, verdict.answer, verdict.confidence)
@@ -274,7 +278,7 @@ async def preview(hass: HomeAssistant, runtime: MlflowRuntime, settings: Setting
         reasoner.select()
         if settings.prompt and not runtime.prompts.get(settings.prompt) and runtime.tracking:
             await runtime.tracking.async_refresh()  # nobody has wanted this prompt before
-        thought = await reasoner.think((), lambda tokens, cost: means.budget.add("", tokens, cost))
+        thought = await reasoner.think((), partial(means.budget.add, ""), lambda: None)
     finally:
         stop()
     return Preview(thought.verdict, thought.evidence, time.monotonic() - begun)

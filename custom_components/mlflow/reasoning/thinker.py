@@ -29,8 +29,11 @@ class Mind(Protocol):
     def is_new(self, *, with_time: bool) -> bool:
         """Whether the evidence, or time where it counts, is not that of the last answer."""
 
-    async def think(self) -> tuple[Verdict, bool]:
-        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError."""
+    async def think(self, begin: Callable[[], None]) -> tuple[Verdict, bool]:
+        """Think; return the verdict, and whether it is to be confirmed. Raises HomeAssistantError.
+
+        `begin` is called when the model is about to be called.
+        """
 
     async def note_problem(self, error: HomeAssistantError) -> None:
         """Note why there is no thought."""
@@ -221,7 +224,8 @@ class Thinker:
             raise ReasoningError("reasoned_condition", error=str(error)) from error
 
     async def _think(self) -> Verdict:
-        self._schedule.call(time.time())
-        verdict, self._schedule.is_confirming = await self._mind.think()
+        verdict, self._schedule.is_confirming = await self._mind.think(
+            lambda: self._schedule.call(time.time())
+        )
         self._schedule.succeed(time.time())
         return verdict

@@ -4,6 +4,7 @@ from . import server_database, sqlite_file
 from .arguments import Settings
 from .errors import StartError
 from .options import Options
+from .snapshot import leave_snapshot
 
 
 def database_url(settings: Settings, options: Options) -> str:
@@ -41,3 +42,9 @@ def open_database(settings: Settings, options: Options) -> None:
         ready = server_database.is_ready(database_url(settings, options))
     if not ready:
         raise StartError("The database is not prepared: run `prepare` before `serve`.")
+
+
+def close_database(settings: Settings, options: Options) -> None:
+    """Leave the database as a backup of the stopped app and its next start need it."""
+    if options.database == "sqlite":
+        leave_snapshot(settings.database_file)

@@ -21,6 +21,7 @@ def main() -> None:
     """Do the jobs that are there, and those that come meanwhile."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     log_to_stdout("warning")
+    mlflow_server.import_jobs()
     stop = threading.Event()
     threading.Thread(target=_end_when_idle, args=(stop,), daemon=True).start()
     mlflow_server.run_jobs(stop)

@@ -181,6 +181,12 @@ def purge_deleted(days: int) -> None:
     _import("mlflow.cli").cli(arguments, standalone_mode=False)
 
 
+def import_jobs() -> None:
+    """Import what the process of the jobs needs: two threads that import MLflow at once break it."""
+    _import("mlflow.server.jobs._executor_runner")
+    _import("mlflow.genai.scorers.job")
+
+
 def run_jobs(stop: threading.Event) -> None:
     """Do background jobs until told to stop, in a process with this server's environment."""
     runner = _import("mlflow.server.jobs._executor_runner")

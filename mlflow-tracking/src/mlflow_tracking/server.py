@@ -16,8 +16,8 @@ import uvicorn
 from . import mlflow_server
 from .access import ApiAccess, IngressAccess, by_port
 from .arguments import Settings, add_arguments, settings_from
-from .database import database_url, open_database
-from .disk import FullDisk
+from .database import close_database, database_url, open_database
+from .disk import DiskWatch
 from .errors import StartError
 from .gateway_link import gateway_url
 from .jobs import JobWatch
@@ -71,7 +71,7 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
     mlflow = mlflow_server.load_app()
     own_api = _own_api(settings)
     interface = Interface(
-        PromptVersions(FullDisk(mlflow, settings.data), own_api),
+        PromptVersions(DiskWatch(mlflow, settings.data), own_api),
         mlflow_server.static_folder(),
         mlflow_server.home_experiment_id,
     )
@@ -115,6 +115,7 @@ def _run(settings: Settings, options: Options, sockets: list[socket.socket]) -> 
     server.run(sockets=sockets)
     for chore in chores:
         chore.stop()
+    close_database(settings, options)
     _logger.info("Stopped.")
 
 

@@ -6,6 +6,7 @@ in, and the first start after a restore finds the snapshot alone and takes it fo
 """
 
 import logging
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -50,13 +51,30 @@ def remove_snapshot(database: Path) -> None:
     snapshot_file(database).unlink(missing_ok=True)
 
 
-def adopt_snapshot(database: Path) -> None:
-    """After a restore, make the snapshot the database; one left from a cut-off backup goes."""
+def leave_snapshot(database: Path) -> None:
+    """After a clean stop, let the database be its own snapshot: a stopped app is backed up too."""
+    try:
+        with closing(sqlite3.connect(database, timeout=2)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            os.link(database, snapshot_file(database))
+    except (OSError, sqlite3.Error) as error:
+        _logger.debug("The stopped app left no snapshot: %s", error)
+
+
+def adopt_snapshot(database: Path) -> bool:
+    """After a restore, make the snapshot the database; one left from a cut-off backup goes.
+
+    Tells whether the database is as a clean stop has left it.
+    """
     snapshot = snapshot_file(database)
     if not snapshot.exists():
-        return
+        return False
     if database.exists():
+        log = database.with_name(database.name + "-wal")
+        clean = snapshot.samefile(database) and not (log.exists() and log.stat().st_size)
         snapshot.unlink()
-        return
+        return clean
     snapshot.replace(database)
     _logger.info("Restored the database from the backup.")
+    return False

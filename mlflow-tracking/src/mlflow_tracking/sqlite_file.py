@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from . import mlflow_server
 from .errors import NewerDatabaseError, StartError
@@ -29,8 +30,9 @@ def prepare_file(file: Path) -> None:
 
     Raises StartError when the database is newer than the app or cannot be migrated.
     """
-    adopt_snapshot(file)
-    if file.exists():
+    # Checking reads the whole file, which takes an SD card a minute for a large one.
+    left_clean = adopt_snapshot(file)
+    if file.exists() and not left_clean:
         damage = _damage(file)
         if damage:
             _set_aside(file, damage)
@@ -54,6 +56,7 @@ def spare_the_disk() -> None:
     the integrity of the file (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
     event.listen(Engine, "connect", _spare)
+    event.listen(Engine, "handle_error", _reopen)
 
 
 def _spare(connection: object, _record: object) -> None:
@@ -61,6 +64,18 @@ def _spare(connection: object, _record: object) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
         # A burst of writes leaves no large log behind; in bytes.
         connection.execute(f"PRAGMA journal_size_limit={16 * 2**20}")
+
+
+def _reopen(context: ExceptionContext) -> None:
+    """Drop connections that were opened while the disk was read-only: they would stay so after it."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code (https://www.sqlite.org/rescode.html), 0 when the module raised it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def is_ready(file: Path) -> bool:
@@ -147,7 +162,7 @@ def _damage(file: Path) -> str | None:
         with closing(sqlite3.connect(file)) as connection:
             verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+        if _code(error) not in _DAMAGED:
             raise StartError(f"The database {file} cannot be opened: {error}.") from error
         return str(error)
     return None if verdict == "ok" else verdict

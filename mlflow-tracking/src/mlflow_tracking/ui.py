@@ -1,7 +1,6 @@
 """MLflow's user interface as it is served here: cached for good, clean, and nothing from outside."""
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# The build names its files by a hash of their content: main.00d66947.js.
-_HASHED = re.compile(r"\.[0-9a-f]{8,20}\.")
+from .static_files import BuiltFiles
 
 # What the interface asks for on every visit and gets an error for from a server without MLflow's
 # own login: an empty answer says the same. In the shapes of mlflow.server.auth's answers.
@@ -63,7 +60,7 @@ class Interface:
         self._edge = Starlette(
             routes=[
                 Route("/", self._index),
-                Mount(_STATIC, _BuiltFiles(directory=static_folder)),
+                Mount(_STATIC, BuiltFiles(directory=static_folder)),
                 *(Route(path, _answer(body)) for path, body in (_NO_LOGIN | _NO_ASSISTANT).items()),
                 Route(f"{_ASSISTANT}/{{rest:path}}", _assistant_is_off, methods=_ANY_METHOD),
             ]
@@ -88,20 +85,6 @@ class Interface:
                 "X-Content-Type-Options": "nosniff",
             },
         )
-
-
-class _BuiltFiles(StaticFiles):
-    """Static files that a browser never asks for twice when their name holds a hash."""
-
-    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
-        """The file's response with how long it may be kept."""
-        response = super().file_response(full_path, *args, **kwargs)
-        hashed = _HASHED.search(Path(full_path).name)
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if hashed else "no-cache"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
 
 
 def _answer(body: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
