@@ -6,7 +6,7 @@ from typing import Self
 from .settings import Settings
 
 # Changes without a pause do not put thinking off for longer than so many quiet periods.
-_PATIENCE = 10
+_PATIENCE = 4
 # However short the quiet period: to look is cheap, but not free.
 _SHORTEST = 1.0
 _UNTIL_CONDITION = 30.0
