@@ -10,6 +10,8 @@ _PATIENCE = 4
 # However short the quiet period: to look is cheap, but not free.
 _SHORTEST = 1.0
 _UNTIL_CONDITION = 30.0
+# What is only to be confirmed does not wait for the whole interval.
+_CONFIRMING = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 900.0
 
 
@@ -47,7 +49,8 @@ class Schedule:
     @property
     def earliest(self) -> float:
         """The time before which there is no thought."""
-        called = 0.0 if self.called is None else self.called + self.at_most_every
+        share = _CONFIRMING if self.is_confirming else 1
+        called = 0.0 if self.called is None else self.called + share * self.at_most_every
         return max(called, self.blocked_until)
 
     def due(self) -> float | None:
