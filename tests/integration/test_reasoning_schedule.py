@@ -111,3 +111,13 @@ def test_a_condition_is_looked_at_again_and_again_and_shows_no_time() -> None:
     times.wait_for_condition(1030)
     assert times.due() == 1060
     assert times.earliest == 0
+
+
+def test_time_decides_sooner_after_an_unsure_answer() -> None:
+    times = schedule(at_least_every=3600, timed=1000)
+    times.is_unsure = True
+    assert times.due() == 1300
+    assert times.is_time(1300)
+    times = schedule(timed=1000)
+    times.is_unsure = True
+    assert times.due() is None, "where time never counts, it does not now"

@@ -32,6 +32,7 @@ class Schedule:
     looked: float | None = None
     timed: float = 0.0
     is_confirming: bool = False
+    is_unsure: bool = False
     blocked_until: float = 0.0
     waits_until: float = 0.0
     _pause: float = 0.0
@@ -62,7 +63,7 @@ class Schedule:
         if self.is_confirming:
             times.append(0.0)
         if self.at_least_every:
-            times.append(self.timed + self.at_least_every)
+            times.append(self.timed + self._until_time)
         if not times:
             return None
         looked = 0.0 if self.looked is None else self.looked + _SHORTEST
@@ -70,7 +71,14 @@ class Schedule:
 
     def is_time(self, now: float) -> bool:
         """Whether time itself counts as evidence now."""
-        return bool(self.at_least_every) and now >= self.timed + self.at_least_every
+        return bool(self.at_least_every) and now >= self.timed + self._until_time
+
+    @property
+    def _until_time(self) -> float:
+        """After how long time counts: what is unsure ripens, what is sure stays so for long."""
+        if self.is_unsure:
+            return min(self.at_most_every, self.at_least_every)
+        return self.at_least_every
 
     def begin(self, now: float) -> None:
         """Look at the evidence after a quiet period, whatever was before."""
