@@ -22,11 +22,8 @@ from homeassistant.core import HomeAssistant
 def _lay(folder: Path, configuration: str) -> None:
     storage = folder / ".storage"
     storage.mkdir()
-    port = free_port()
-    if (MAJOR_VERSION, MINOR_VERSION) < (2026, 11):
-        configuration += f"http:\n  server_host: 127.0.0.1\n  server_port: {port}\n"
-    else:  # an `http:` of YAML is only a trial of five minutes
-        (storage / "http").write_text(json.dumps(_http(port)))
+    # an `http:` of YAML is only a trial of five minutes
+    (storage / "http").write_text(json.dumps(_http(free_port())))
     (folder / "configuration.yaml").write_text(configuration)
     (folder / "custom_components").mkdir()
     (folder / "custom_components" / "mlflow").symlink_to(ROOT / "custom_components" / "mlflow")
@@ -34,20 +31,21 @@ def _lay(folder: Path, configuration: str) -> None:
 
 def _http(port: int) -> dict[str, Any]:
     """Return the stored settings of Home Assistant's web server."""
+    is_newest = (MAJOR_VERSION, MINOR_VERSION) >= (2026, 11)
     http = {
         "server_host": ["127.0.0.1"],
         "server_port": port,
         "cors_allowed_origins": [],
         "login_attempts_threshold": -1,
         "ip_ban_enabled": True,
-        "ssl_profile": "intermediate_v6",
+        "ssl_profile": "intermediate_v6" if is_newest else "intermediate",
         "use_x_frame_options": True,
         "created_at": "2026-01-01T00:00:00+00:00",
         "error": None,
         "error_message": None,
     }
     data = {"pending": None, "yaml_migration_done": True, "stable": http}
-    return {"version": 3, "minor_version": 1, "key": "http", "data": data}
+    return {"version": 3 if is_newest else 2, "minor_version": 1, "key": "http", "data": data}
 
 
 @contextlib.asynccontextmanager

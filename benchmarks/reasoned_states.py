@@ -15,8 +15,8 @@ _FACTS = (
 )
 
 
-# Quicker than the defaults, and for what ripens while nothing changes any more, like sleep.
-_INTERVALS = {"at_most_every": {"minutes": 2}, "at_least_every": {"minutes": 15}}
+# Quicker than the defaults, which are for a state that may take its time.
+_INTERVALS = {"quiet": {"seconds": 20}, "at_most_every": {"minutes": 3, "seconds": 30}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def _home(evidence: Evidence, question: str) -> Iterator[Clue]:
         yield Clue(2.2, item.entity_id, _said(item))
     if people and not there:
         freshest = min(people, key=lambda item: item.age)
-        weight = -3.0 if freshest.age >= 10 else -1.2
+        weight = -3.0 if freshest.age >= 5 else -1.2
         yield Clue(weight, freshest.entity_id, "all phones are away")
     for item in evidence.of("motion"):
         quiet = item.active_age or 0.0

@@ -26,7 +26,7 @@ def test_changes_without_end_do_not_put_it_off_for_ever() -> None:
     times = schedule(at_most_every=60)
     for now in range(1000, 1600, 10):
         times.change(now)
-    assert times.due() == 1000 + 10 * 30
+    assert times.due() == 1000 + 4 * 30
     times = schedule(at_most_every=3600)
     for now in range(1000, 9000, 10):
         times.change(now)
@@ -60,7 +60,7 @@ def test_a_confirmation_comes_as_soon_as_it_may() -> None:
     times.call(1000)
     times.look(1000)
     times.is_confirming = True
-    assert times.due() == 1300
+    assert times.due() == 1150, "half of the interval"
 
 
 def test_time_itself_is_looked_at_now_and_then() -> None:
@@ -111,3 +111,13 @@ def test_a_condition_is_looked_at_again_and_again_and_shows_no_time() -> None:
     times.wait_for_condition(1030)
     assert times.due() == 1060
     assert times.earliest == 0
+
+
+def test_time_decides_sooner_after_an_unsure_answer() -> None:
+    times = schedule(at_least_every=3600, timed=1000)
+    times.is_unsure = True
+    assert times.due() == 1300
+    assert times.is_time(1300)
+    times = schedule(timed=1000)
+    times.is_unsure = True
+    assert times.due() is None, "where time never counts, it does not now"

@@ -39,7 +39,7 @@ async def test_no_more_calls_than_the_intervals_allow(
     for second in range(180):
         blow(home, 100, second * 100)
         await pass_time(home, freezer, seconds=1)
-    # without a quiet moment: at the latest after ten quiet periods or the interval, whichever is longer
+    # without a quiet moment: at the latest after four quiet periods or the interval, whichever is longer
     calls = [state.calls_today for state in states]
     assert all(2 <= count <= 4 for count in calls), calls
 

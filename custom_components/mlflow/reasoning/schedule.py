@@ -6,10 +6,12 @@ from typing import Self
 from .settings import Settings
 
 # Changes without a pause do not put thinking off for longer than so many quiet periods.
-_PATIENCE = 10
+_PATIENCE = 4
 # However short the quiet period: to look is cheap, but not free.
 _SHORTEST = 1.0
 _UNTIL_CONDITION = 30.0
+# What is only to be confirmed does not wait for the whole interval.
+_CONFIRMING = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 900.0
 
 
@@ -30,6 +32,7 @@ class Schedule:
     looked: float | None = None
     timed: float = 0.0
     is_confirming: bool = False
+    is_unsure: bool = False
     blocked_until: float = 0.0
     waits_until: float = 0.0
     _pause: float = 0.0
@@ -47,7 +50,8 @@ class Schedule:
     @property
     def earliest(self) -> float:
         """The time before which there is no thought."""
-        called = 0.0 if self.called is None else self.called + self.at_most_every
+        share = _CONFIRMING if self.is_confirming else 1
+        called = 0.0 if self.called is None else self.called + share * self.at_most_every
         return max(called, self.blocked_until)
 
     def due(self) -> float | None:
@@ -59,7 +63,7 @@ class Schedule:
         if self.is_confirming:
             times.append(0.0)
         if self.at_least_every:
-            times.append(self.timed + self.at_least_every)
+            times.append(self.timed + self._until_time)
         if not times:
             return None
         looked = 0.0 if self.looked is None else self.looked + _SHORTEST
@@ -67,7 +71,14 @@ class Schedule:
 
     def is_time(self, now: float) -> bool:
         """Whether time itself counts as evidence now."""
-        return bool(self.at_least_every) and now >= self.timed + self.at_least_every
+        return bool(self.at_least_every) and now >= self.timed + self._until_time
+
+    @property
+    def _until_time(self) -> float:
+        """After how long time counts: what is unsure ripens, what is sure stays so for long."""
+        if self.is_unsure:
+            return min(self.at_most_every, self.at_least_every)
+        return self.at_least_every
 
     def begin(self, now: float) -> None:
         """Look at the evidence after a quiet period, whatever was before."""

@@ -17,6 +17,7 @@ from .asking import Asker
 from .budget import Budget
 from .faults import FaultLog
 from .memory import Memory
+from .notice import Notice
 from .reasoner import Means
 from .recent import RecentPast
 from .settings import SUBENTRY_REASONED, Settings
@@ -61,6 +62,8 @@ class ReasonedStates(Mapping[str, ReasonedState]):
             for subentry in entry.get_subentries_of_type(SUBENTRY_REASONED)
         }
         self._by_entity: dict[str, list[ReasonedState]] = {}
+        self._attributes: dict[str, set[str]] = {}
+        self._notice = Notice()
         self._stops: list[CALLBACK_TYPE] = []
         self._stop_listening: CALLBACK_TYPE | None = None
         self._stop_waiting: CALLBACK_TYPE | None = None
@@ -127,12 +130,15 @@ class ReasonedStates(Mapping[str, ReasonedState]):
         """Find the evidence of every state, and listen to all of it with one listener."""
         self._stop_waiting = None
         by_entity: dict[str, list[ReasonedState]] = {}
+        attributes: dict[str, set[str]] = {}
         for state in self.values():
             state.reasoner.select()
-            for entity_id in state.reasoner.wants:
+            for entity_id, want in state.reasoner.wants.items():
                 by_entity.setdefault(entity_id, []).append(state)
+                if want.attributes:
+                    attributes.setdefault(entity_id, set()).update(want.attributes)
         is_same = by_entity.keys() == self._by_entity.keys()
-        self._by_entity = by_entity
+        self._by_entity, self._attributes = by_entity, attributes
         self._recent.keep(by_entity)
         if is_same and self._stop_listening is not None:
             return
@@ -145,9 +151,13 @@ class ReasonedStates(Mapping[str, ReasonedState]):
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         """Let the states that look at this entity know; this must cost next to nothing."""
+        entity_id, new_state = event.data["entity_id"], event.data["new_state"]
+        self._recent.note(entity_id, new_state)
+        attributes = self._attributes.get(entity_id, ())
+        if not self._notice.matters(event.data["old_state"], new_state, attributes):
+            return
         now = event.time_fired_timestamp
-        self._recent.note(event.data["entity_id"], event.data["new_state"])
-        for state in self._by_entity.get(event.data["entity_id"], ()):
+        for state in self._by_entity.get(entity_id, ()):
             state.thinker.touch(now)
 
     @callback

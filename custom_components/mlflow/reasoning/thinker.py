@@ -57,6 +57,7 @@ class Thinker:
         self._hass = hass
         self._entry = entry
         self._name = settings.name
+        self._threshold = settings.threshold
         self._mind = mind
         self._looking = looking
         self._check_budget = check_budget
@@ -227,5 +228,6 @@ class Thinker:
         verdict, self._schedule.is_confirming = await self._mind.think(
             lambda: self._schedule.call(time.time())
         )
+        self._schedule.is_unsure = verdict.confidence < self._threshold
         self._schedule.succeed(time.time())
         return verdict
