@@ -1,6 +1,6 @@
 """Looks back: what an entity's state did in the last while, from the recorder's database.
 
-The recorder's own threads read and sum up; the event loop gets a few numbers per entity.
+The recorder's own threads read, and a thread sums up; the event loop gets a few numbers per entity.
 """
 
 import math
@@ -12,6 +12,9 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 
 from .selection import Want
+
+# When an entity changed to which state, the oldest first; the first may be older than the window.
+type Rows = list[tuple[datetime, str]]
 
 # So many changes of one entity are read at most; a busier one is looked back less far.
 MAX_ROWS = 400
@@ -52,23 +55,31 @@ async def look_back(
     hass: HomeAssistant, wants: Mapping[str, Want], now: datetime
 ) -> Mapping[str, Past]:
     """Return the past of the entities that have one; nothing where the recorder does not run."""
-    windows = {entity_id: want.look_back for entity_id, want in wants.items() if want.look_back}
-    if not windows or "recorder" not in hass.config.components:
-        return {}
+    found: dict[str, tuple[Rows, timedelta]] = {}
+    for entity_id, want in wants.items():
+        if want.look_back and (read := await async_read(hass, entity_id, want.look_back, now)):
+            found[entity_id] = read
+    return await hass.async_add_executor_job(sum_up_all, found, now)
+
+
+async def async_read(
+    hass: HomeAssistant, entity_id: str, window: timedelta, now: datetime
+) -> tuple[Rows, timedelta] | None:
+    """Read the changes within the window, and say how far back they are complete.
+
+    None where the recorder does not run.
+    """
+    if "recorder" not in hass.config.components:
+        return None
     from homeassistant.helpers.recorder import get_instance  # noqa: PLC0415 - only if in use
 
-    pasts: dict[str, Past] = {}
-    for entity_id, window in windows.items():
-        # one by one: others wait for the recorder's threads too
-        past = await get_instance(hass).async_add_executor_job(
-            _past_of, hass, entity_id, window, now
-        )
-        if past is not None:
-            pasts[entity_id] = past
-    return pasts
+    # one by one: others wait for the recorder's threads too
+    return await get_instance(hass).async_add_executor_job(_read, hass, entity_id, window, now)
 
 
-def _past_of(hass: HomeAssistant, entity_id: str, window: timedelta, now: datetime) -> Past | None:
+def _read(
+    hass: HomeAssistant, entity_id: str, window: timedelta, now: datetime
+) -> tuple[Rows, timedelta]:
     """Read in a thread of the recorder; a window too busy to be read is made shorter."""
     from homeassistant.components.recorder import history  # noqa: PLC0415 - only if in use
 
@@ -81,8 +92,16 @@ def _past_of(hass: HomeAssistant, entity_id: str, window: timedelta, now: dateti
         # what was read are the oldest changes: by their pace, so far back can be read whole
         pace = states[-1].last_changed - (now - window)
         window = min(pace * _SAFE, window / 2)
-    rows = [(state.last_changed, state.state) for state in states]
-    return sum_up(rows, now - window, now) if rows else None
+    return [(state.last_changed, state.state) for state in states], window
+
+
+def sum_up_all(found: Mapping[str, tuple[Rows, timedelta]], now: datetime) -> Mapping[str, Past]:
+    """Sum up each entity's rows in its window; one without rows has no past."""
+    return {
+        entity_id: sum_up(rows, now - window, now)
+        for entity_id, (rows, window) in found.items()
+        if rows
+    }
 
 
 def sum_up(rows: Sequence[tuple[datetime, str]], start: datetime, now: datetime) -> Past:

@@ -24,6 +24,7 @@ from .marks import Mark, Marks, take_marks, take_times
 from .memory import Memory
 from .problems import ReasoningError
 from .question import Example, Question, choices_of, said, word
+from .recent import RecentPast
 from .selection import Want, select
 from .settings import Settings
 from .words import now_words
@@ -47,6 +48,7 @@ class Means:
     memory: Memory
     budget: Budget
     asker: Asker
+    recent: RecentPast
     thinking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_A_TIME))
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: datetime | None = None
@@ -127,7 +129,10 @@ class Reasoner:
     async def evidence(self) -> str:
         """Return the evidence as it is now, with what the recorder knows of the past."""
         now = dt_util.utcnow()
-        pasts = await look_back(self._hass, self.wants, now)
+        if self._is_preview:  # nobody tells what happens to evidence that is not saved yet
+            pasts = await look_back(self._hass, self.wants, now)
+        else:
+            pasts = await self._means.recent.look_back(self.wants, now)
         async with self._means.looking:
             return Teller(self._hass, now, self._means.started).tell(self.wants, pasts)
 

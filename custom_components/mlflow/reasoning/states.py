@@ -19,6 +19,7 @@ from .faults import FaultLog
 from .memory import Memory
 from .notice import Notice
 from .reasoner import Means
+from .recent import RecentPast
 from .settings import SUBENTRY_REASONED, Settings
 from .state import ReasonedState, RecordCorrection
 
@@ -45,7 +46,10 @@ class ReasonedStates(Mapping[str, ReasonedState]):
         self._memory = Memory(hass, entry.entry_id)
         budget = Budget.of(hass, entry.options)
         asker = Asker(gateway)
-        self.means = Means(hass, gateway, prompts, recorder, self._memory, budget, asker)
+        self._recent = RecentPast(hass)
+        self.means = Means(
+            hass, gateway, prompts, recorder, self._memory, budget, asker, self._recent
+        )
         faults = FaultLog()
         self._states = {
             subentry.subentry_id: ReasonedState(
@@ -135,6 +139,7 @@ class ReasonedStates(Mapping[str, ReasonedState]):
                     attributes.setdefault(entity_id, set()).update(want.attributes)
         is_same = by_entity.keys() == self._by_entity.keys()
         self._by_entity, self._attributes = by_entity, attributes
+        self._recent.keep(by_entity)
         if is_same and self._stop_listening is not None:
             return
         if self._stop_listening is not None:
@@ -146,9 +151,10 @@ class ReasonedStates(Mapping[str, ReasonedState]):
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         """Let the states that look at this entity know; this must cost next to nothing."""
-        entity_id = event.data["entity_id"]
+        entity_id, new_state = event.data["entity_id"], event.data["new_state"]
+        self._recent.note(entity_id, new_state)
         attributes = self._attributes.get(entity_id, ())
-        if not self._notice.matters(event.data["old_state"], event.data["new_state"], attributes):
+        if not self._notice.matters(event.data["old_state"], new_state, attributes):
             return
         now = event.time_fired_timestamp
         for state in self._by_entity.get(entity_id, ()):
