@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from custom_components.mlflow.reasoning import reasoner
 from custom_components.mlflow.reasoning.history import MAX_ROWS, Past, sum_up
 from custom_components.mlflow.reasoning.question import schema_format, word
+from custom_components.mlflow.reasoning.recent import RecentPast
 from custom_components.mlflow.reasoning.selection import Want
 from custom_components.mlflow.reasoning.state import ReasonedState
 from demo.model import tokens_of
@@ -60,7 +60,7 @@ class Naive:
         self.made += self._tokens[1]
 
     async def _ask(self) -> None:
-        with patch.object(reasoner, "look_back", self.log.look_back):
+        with patch.object(RecentPast, "look_back", self.log.look_back):
             evidence = await self.state.reasoner.evidence()
         question = word(self.state.settings, evidence, [], None, "en")
         body = {
@@ -75,7 +75,7 @@ class Naive:
 
 
 class Log:
-    """What the recorder would know, in memory: it is asked too often for a database."""
+    """What the recorder would know, of the whole day: naive has none."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[tuple[datetime, str]]] = {}
@@ -87,10 +87,8 @@ class Log:
             rows = self._rows.setdefault(state.entity_id, [])
             rows.append((state.last_changed, state.state))
 
-    async def look_back(
-        self, _: HomeAssistant, wants: Mapping[str, Want], now: datetime
-    ) -> dict[str, Past]:
-        """Do what the integration does with the recorder's database."""
+    async def look_back(self, wants: Mapping[str, Want], now: datetime) -> dict[str, Past]:
+        """Tell as much of the past as the integration does."""
         return {
             entity_id: self._past(self._rows[entity_id], want.look_back, now)
             for entity_id, want in wants.items()
@@ -98,11 +96,12 @@ class Log:
         }
 
     def _past(self, rows: list[tuple[datetime, str]], window: timedelta, now: datetime) -> Past:
-        while True:
-            first = max(bisect_left(rows, now - window, key=_when) - 1, 0)
-            if len(rows) - first < MAX_ROWS:
-                return sum_up(rows[first:], now - window, now)
-            window /= 4
+        start = now - window
+        first = max(bisect_left(rows, start, key=_when) - 1, 0)
+        if len(rows) - first > MAX_ROWS:
+            first = len(rows) - MAX_ROWS
+            start = rows[first][0]
+        return sum_up(rows[first:], start, now)
 
 
 def _when(row: tuple[datetime, str]) -> Any:
