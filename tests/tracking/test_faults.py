@@ -123,11 +123,11 @@ def test_a_read_only_disk_stops_the_start_in_one_sentence(small_disk: Path) -> N
 @pytest.fixture
 def failing_disk(tmp_path: Path, prepared: Path) -> Iterator[FailingDisk]:
     """A prepared installation on an ext4 disk of its own that can be made to fail."""
-    disk = FailingDisk(tmp_path / "image", tmp_path / "disk")
+    disk = FailingDisk(tmp_path / "image", tmp_path / "app" / "data")
     if disk.missing():
         assert not os.environ.get("CI"), "mounting a disk that fails needs root"
         pytest.skip("mounting a disk that fails needs root, loop devices and ext4")
-    shutil.copytree(prepared, disk.folder / "data")
+    shutil.copytree(prepared, disk.folder, dirs_exist_ok=True)
     try:
         yield disk
     finally:
@@ -142,7 +142,7 @@ class FailingDisk:
     folder: Path
 
     def missing(self) -> bool:
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         with self.image.open("wb") as file:
             file.truncate(64 * 2**20)
         make = subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=False)
@@ -164,7 +164,7 @@ class FailingDisk:
 def test_a_disk_that_becomes_read_only_is_named_and_does_no_damage(
     failing_disk: FailingDisk,
 ) -> None:
-    app = App(failing_disk.folder)
+    app = App(failing_disk.folder.parent)  # its log is not on the disk, as in life
     with app.running():
         with Writers(app).running(8) as writers:
             wait_for_more(writers, 20)
