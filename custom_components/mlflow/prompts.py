@@ -116,13 +116,21 @@ class PromptLibrary:
             await self._store.async_save(self._stored())
 
     async def _make_starter(self, client: TrackingClient) -> None:
-        """Give a new home its first prompt; one that is there already is left alone."""
+        """Give a new home its first prompt; one that is there already is left alone.
+
+        A reload may have cut an earlier start off half way: what is missing of ours is then added.
+        """
         experiment_id = await client.experiment_id(EXPERIMENT_NAME)
-        if await client.create_prompt(STARTER_PROMPT, experiment_id):
-            version = await client.create_prompt_version(
-                STARTER_PROMPT, STARTER_TEXT, _STARTER_DESCRIPTION
-            )
-            await client.set_alias(STARTER_PROMPT, STARTER_ALIAS, version)
+        await client.create_prompt(STARTER_PROMPT, experiment_id)
+        if await client.prompt(PromptReference(STARTER_PROMPT, alias=STARTER_ALIAS)) is None:
+            first = await client.prompt(PromptReference(STARTER_PROMPT, version=1))
+            number = 1
+            if first is None:
+                number = await client.create_prompt_version(
+                    STARTER_PROMPT, STARTER_TEXT, _STARTER_DESCRIPTION
+                )
+            if first is None or first.messages == (Message("system", STARTER_TEXT),):
+                await client.set_alias(STARTER_PROMPT, STARTER_ALIAS, number)
         self._starter_made = True
         await self._store.async_save(self._stored())
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+from custom_components.mlflow.const import STARTER_TEXT
 from custom_components.mlflow.tracking import PromptReference, TrackingClient
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
@@ -40,6 +42,44 @@ async def test_a_new_home_gets_an_experiment_and_a_starter_prompt(
     gateway.script = [says("Hello.")]
     await ask("hello")
     assert system_message(gateway).startswith("You are the voice assistant of Test Home.")
+
+
+@pytest.mark.parametrize("text", [None, STARTER_TEXT], ids=["no version", "no alias"])
+async def test_a_starter_prompt_that_was_cut_off_half_way_is_finished(
+    home: HomeAssistant,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+    text: str | None,
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    client = mlflow(own_tracking)
+    await client.create_prompt("home", await client.experiment_id("Home Assistant"))
+    if text:
+        await client.create_prompt_version("home", text, "")
+
+    assert await home.config_entries.async_setup(make_entry(own_tracking).entry_id)
+
+    assert (await eventually(lambda: client.prompt(HOME))).version == 1
+
+
+async def test_a_prompt_of_the_users_own_that_is_called_as_the_starter_is_left_alone(
+    home: HomeAssistant,
+    make_entry: MakeEntry,
+    own_tracking: Tracking,
+    mlflow: Callable[[Tracking], TrackingClient],
+) -> None:
+    await home.async_add_executor_job(own_tracking.start)
+    client = mlflow(own_tracking)
+    await client.create_prompt("home", await client.experiment_id("Home Assistant"))
+    await client.create_prompt_version("home", "My own words.", "")
+    entry = make_entry(own_tracking)
+    assert await home.config_entries.async_setup(entry.entry_id)
+
+    await eventually(lambda: HOME in entry.runtime_data.prompts.missing)
+
+    assert await client.prompt(HOME) is None
+    assert await client.prompt(PromptReference("home", version=2)) is None
 
 
 async def test_a_new_version_behind_the_alias_is_live_within_a_minute(
