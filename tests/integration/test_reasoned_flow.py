@@ -438,7 +438,7 @@ async def test_the_budget_of_the_day_is_an_option(
 ) -> None:
     flows = home.config_entries.options
     shown = await flows.async_init(form._entry.entry_id)
-    assert _suggested(shown["data_schema"])["reasoned_daily_calls"] == 500
+    assert _suggested(shown["data_schema"])["reasoned_daily_calls"] == 1000
     await flows.async_configure(
         shown["flow_id"],
         {"record": "all", "reasoned_daily_calls": 1, "reasoned_daily_cost": 0.25},

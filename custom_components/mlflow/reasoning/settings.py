@@ -40,7 +40,7 @@ CONF_EXAMPLES: Final = "examples"
 # Options of the whole entry: the budget of a day over all reasoned states.
 CONF_DAILY_CALLS: Final = "reasoned_daily_calls"
 CONF_DAILY_COST: Final = "reasoned_daily_cost"
-DEFAULT_DAILY_CALLS: Final = 500
+DEFAULT_DAILY_CALLS: Final = 1000
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     CONF_KIND: "yes_no",
