@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
@@ -95,6 +96,7 @@ class ReasonedStates(Mapping[str, ReasonedState]):
             budget.start(self._new_day),
             self._gateway.async_add_listener(self._gateway_changed),
             async_at_started(self._hass, self._begin),
+            self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._rest),
             *(
                 self._hass.bus.async_listen(str(event), self._registry_changed)
                 for event in (
@@ -107,6 +109,12 @@ class ReasonedStates(Mapping[str, ReasonedState]):
         for state in self.values():
             state.record_correction = record_correction
             self._stops.append(state.reasoner.start())
+
+    @callback
+    def _rest(self, _: Event) -> None:
+        """Begin no thought that Home Assistant, which stops, would break off."""
+        for state in self.values():
+            state.thinker.stop()
 
     async def stop(self) -> None:
         """Stop thinking, and put on disk what is only in memory."""
