@@ -8,6 +8,7 @@ import pytest
 from custom_components.mlflow.reasoning.settings import Settings
 from custom_components.mlflow.reasoning.state import Correction, ReasonedState, preview
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import entity_registry as er
@@ -233,6 +234,16 @@ class TestByHand:
         await state.set_paused(False)
         await pass_time(home, freezer, seconds=31)
         assert len(gateway.requests) == 2
+
+    async def test_it_rests_while_home_assistant_stops(
+        self, home: HomeAssistant, gateway: StandInGateway, freezer: FrozenDateTimeFactory
+    ) -> None:
+        gateway.script = always(says("yes"))
+        await load(home, gateway, {})
+        home.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+        bed(home, "off")
+        await pass_time(home, freezer, minutes=6)
+        assert gateway.requests == []
 
     async def test_listeners_are_told(self, home: HomeAssistant, gateway: StandInGateway) -> None:
         gateway.script = always(says("yes"))
